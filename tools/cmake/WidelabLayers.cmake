@@ -1,0 +1,16 @@
+# widelab_layer(NAME DIR folder DEPENDS targets...): a static library of all sources in a folder. What a layer may
+# include is what it links; tools/layer_check.py holds the includes against the same rules.
+function(widelab_layer name)
+  cmake_parse_arguments(LAYER "" "DIR" "DEPENDS;PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${LAYER_DIR}/*.cpp)
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC ${LAYER_DEPENDS} PRIVATE ${LAYER_PRIVATE} $<BUILD_INTERFACE:widelab_flags>)
+    target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${LAYER_DEPENDS})
+    target_include_directories(${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY WIDELAB_TARGETS ${name})
+endfunction()
