@@ -1,0 +1,17 @@
+// Derivatives of one output of one member by naive backpropagation.
+#pragma once
+
+#include <vector>
+
+#include "kernels/reference/naive_network.hpp"
+
+namespace widelab::reference {
+
+/// df_o(x)/dt for every parameter t, in the layout of ParamLayout.
+std::vector<double> jacobian_row(const Network& network, const std::vector<double>& parameters, const Trace& trace,
+                                 Index output);
+
+/// The relative learning rate of every parameter, in the same layout.
+std::vector<double> parameter_rates(const Network& network);
+
+}  // namespace widelab::reference
