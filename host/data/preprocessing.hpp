@@ -1,0 +1,25 @@
+// Preprocessing steps by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/data/dataset.hpp"
+#include "host/data/name_doc.hpp"
+
+namespace widelab::data {
+
+/// Names and one-line descriptions:
+///   pixel/255     divide by 255
+///   centred       subtract from each coordinate its mean over these N examples
+///   row-centred   subtract from each example the mean of its coordinates
+///   unit-scale    divide everything by one number, so that the mean square of all N d entries is 1
+///   sphere        scale each example to norm sqrt(d)
+/// centred and unit-scale depend on all N examples: the first N of a larger data set are then not the same numbers.
+std::vector<NameDoc> preprocessing_list();
+
+/// Applies the steps to dataset.inputs in the order given and notes them in the description. RecipeError for an unknown
+/// name; DataError if a step is impossible, naming the example (sphere: a zero vector) or the cause.
+void preprocess(const std::vector<std::string>& steps, Dataset& dataset);
+
+}  // namespace widelab::data
