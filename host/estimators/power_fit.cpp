@@ -258,7 +258,7 @@ FitInterval bootstrap_fit(const WidthCurve& curve, const Resampler& resampler, c
     corrections.push_back(solve_at(s, s.base(exponents.back()), fit.correction).c * s.n0);
   }
   const auto quantile = [](std::vector<double>& sample, double q) {
-    const auto at = static_cast<std::ptrdiff_t>(q * static_cast<double>(sample.size() - 1) + 0.5);
+    const auto at = static_cast<std::ptrdiff_t>(std::lround(q * static_cast<double>(sample.size() - 1)));
     std::nth_element(sample.begin(), sample.begin() + at, sample.end());
     return sample[static_cast<std::size_t>(at)];
   };

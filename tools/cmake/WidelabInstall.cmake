@@ -11,6 +11,8 @@ install(TARGETS widelab ${targets} widelab_blas widelab_netcdf EXPORT widelabTar
 install(TARGETS widelab_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/widelab DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY host/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/widelab-host/host FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY tools/plotting/ DESTINATION ${CMAKE_INSTALL_DATADIR}/widelab/plotting FILES_MATCHING PATTERN "*.py")
+install(DIRECTORY tools/recipes/ DESTINATION ${CMAKE_INSTALL_DATADIR}/widelab/recipes FILES_MATCHING PATTERN "*.toml")
 install(EXPORT widelabTargets NAMESPACE widelab:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/widelab)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/widelabConfig.cmake.in
   ${PROJECT_BINARY_DIR}/widelabConfig.cmake INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/widelab)

@@ -1,0 +1,35 @@
+// What the commands do, free of how their arguments are parsed.
+#pragma once
+
+#include <filesystem>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace widelab::cli {
+
+struct RunArguments {
+  std::filesystem::path recipe, out;
+  std::vector<std::string> overrides;  ///< key=value, as after --set
+  std::string device = "auto";
+  double memory_gb = 0;
+  std::optional<std::int64_t> seed;
+  bool resume = false, overwrite = false, dry_run = false, quiet = false;
+  double require_z = 0;                ///< 0: not required
+};
+
+/// Each returns an exit code and throws widelab::Error.
+int run(const RunArguments& arguments);
+int plan(const RunArguments& arguments);
+int extend(const std::filesystem::path& folder, const std::string& replicates, const RunArguments& arguments);
+int summarise(const std::filesystem::path& folder);
+int init(const std::string& experiment, const std::filesystem::path& out);
+int show(const std::filesystem::path& folder, const std::string& table);
+int compare(const std::filesystem::path& first, const std::filesystem::path& second, double require_z);
+int plot(const std::filesystem::path& folder, const std::filesystem::path& out);
+int list();
+int theory(const std::string& law, const std::vector<std::string>& arguments, bool list);
+int info();
+
+}  // namespace widelab::cli

@@ -1,0 +1,174 @@
+#include "host/experiments/kernel_job.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/data/make_dataset.hpp"
+#include "host/experiments/recipe_data.hpp"
+#include "host/experiments/recipe_model.hpp"
+#include "host/theory/infinite_width.hpp"
+
+namespace widelab::experiments {
+
+using io::KeySpec;
+using io::KeyType;
+
+std::vector<KeySpec> kernel_keys(const std::string& default_method, int default_replicates) {
+  const auto key = [](std::string path, KeyType type, std::string value, std::string doc) {
+    KeySpec spec;
+    spec.path = std::move(path);
+    spec.type = type;
+    spec.default_value = std::move(value);
+    spec.doc = std::move(doc);
+    return spec;
+  };
+  std::vector<KeySpec> keys{
+      key("seeds.run", KeyType::integer, "1", "Seed of the run; every random number is a function of it."),
+      key("seeds.replicates", KeyType::integer, std::to_string(default_replicates), "Networks in each cell."),
+      key("seeds.shared", KeyType::text_list, "[]",
+          "Sweep keys whose values share networks (for example [\"width\"]: narrower networks are parts of wider ones);\n"
+          "[] = every cell draws its own."),
+      key("measure.method", KeyType::text, "\"" + default_method + "\"",
+          "\"weights\": networks with explicit weights. \"law-exact\": the same law sampled without weight matrices."),
+      key("measure.precision", KeyType::text, "\"fp32\"", "Arithmetic of explicit networks; sums over units are accumulated in fp64."),
+      key("measure.keep", KeyType::text, "\"moments\"", "\"moments\", or \"samples\" to keep every network's kernels as well."),
+      key("measure.unit_budget", KeyType::real, "0.0",
+          "Upper limit on units drawn in a cell (networks x depth x width); 0 = none. Wide cells get fewer networks."),
+      key("until.se_rel", KeyType::real, "0.0",
+          "Stop when the means of all NTK entries are known to this relative error, looking at replicates, 2 replicates, ...; 0 = off."),
+      key("until.max", KeyType::integer, "100000", "Most networks in a cell when stopping on precision."),
+  };
+  for (KeySpec& spec : keys) {
+    if (spec.path == "seeds.run") spec.minimum = 0, spec.maximum = 9e15;
+    if (spec.path == "seeds.replicates" || spec.path == "until.max") spec.minimum = 2, spec.maximum = 4e9;
+    if (spec.path == "measure.method") spec.choices = {"weights", "law-exact"};
+    if (spec.path == "measure.precision") spec.choices = {"fp32", "fp64"};
+    if (spec.path == "measure.keep") spec.choices = {"moments", "samples"};
+    if (spec.path == "measure.unit_budget") spec.minimum = 0;
+    if (spec.path == "until.se_rel") spec.minimum = 0, spec.maximum = 1;
+  }
+  return keys;
+}
+
+namespace {
+
+/// The cell's name without the coordinates over which draws are shared.
+std::string init_name(const io::Recipe& recipe, const io::Cell& cell) {
+  std::string name;
+  for (const auto& [label, value] : cell.coordinates) {
+    const auto& shared = recipe.texts("seeds.shared");
+    if (std::find(shared.begin(), shared.end(), label) == shared.end()) name += fmt::format("{}{}={}", name.empty() ? "" : ",", label, value);
+  }
+  return name;
+}
+
+void check_shared(const io::Recipe& recipe, const io::Sweep& sweep) {
+  for (const std::string& label : recipe.texts("seeds.shared")) {
+    const bool swept = std::any_of(sweep.axes.begin(), sweep.axes.end(), [&](const io::SweepAxis& axis) { return axis.label == label; });
+    if (!swept) throw RecipeError("seeds.shared names \"" + label + "\", which [sweep] does not: name swept keys, or leave it out");
+  }
+}
+
+}  // namespace
+
+KernelCell make_kernel_cell(const RunSetup& setup, const io::Cell& cell) {
+  check_shared(*setup.recipe, setup.sweep);
+  const io::Recipe recipe = io::at_cell(*setup.recipe, cell);
+  KernelCell kernel;
+  // All cells see the same inputs: the data role's key knows no sweep coordinate.
+  const DrawId data_id{role_key(setup.seed, "data", ""), 0};
+  data::Dataset data = data::make_dataset(data_spec_from(recipe), data_id);
+  kernel.task.network = network_from(recipe, data.dimension);
+  kernel.task.examples = data.examples;
+  kernel.task.precision = recipe.text("measure.precision") == "fp64" ? Precision::fp64 : Precision::fp32;
+  kernel.task.method = recipe.text("measure.method") == "law-exact" ? engine::KernelMethod::law_exact : engine::KernelMethod::weights;
+  kernel.task.limits = setup.limits;
+  theory::KernelPair limit = theory::infinite_width_kernels(kernel.task.network, data.input_view());
+  kernel.task.inputs = std::move(data.inputs);
+  kernel.ntk_limit = std::move(limit.ntk);
+  kernel.nngp_limit = std::move(limit.nngp);
+  kernel.init_key = role_key(setup.seed, "init", init_name(*setup.recipe, cell));
+  kernel.replicates = recipe.integer("seeds.replicates");
+  if (const double budget = recipe.real("measure.unit_budget"); budget > 0) {
+    double units = 0;
+    for (const Index n : kernel.task.network.shape.widths) units += static_cast<double>(n);
+    kernel.replicates = std::clamp<Index>(static_cast<Index>(budget / units), 2, kernel.replicates);
+  }
+  kernel.se_rel = recipe.real("until.se_rel");
+  kernel.max_replicates = std::max<Index>(kernel.replicates, recipe.integer("until.max"));
+  kernel.keep_samples = recipe.text("measure.keep") == "samples";
+  return kernel;
+}
+
+CellPlan plan_kernel_cell(const KernelCell& kernel, const std::string& name) {
+  const Index most = kernel.se_rel > 0 ? kernel.max_replicates : kernel.replicates;
+  const engine::KernelCost cost = engine::kernel_cost(kernel.task, most);
+  CellPlan plan;
+  plan.cell = name;
+  plan.engine = kernel.task.method == engine::KernelMethod::law_exact ? "law-exact" : "weights";
+  plan.reason = cost.plan.reason;
+  plan.replicates = most;
+  const double pairs = 0.5 * static_cast<double>(kernel.task.examples * (kernel.task.examples + 1));
+  const double state = 8 * (2 * pairs * 4 * estimators::GroupedMoments::kDefaultGroups +
+                            static_cast<double>(most) * (estimators::kNetworkScalarCount + 2 + (kernel.keep_samples ? 2 * pairs : 0)));
+  plan.result_bytes = 3 * state;  // the statistics, their copy in the cell's file, and the file in memory
+  plan.bytes = cost.bytes + plan.result_bytes;
+  plan.flops = cost.flops;
+  plan.draws = cost.draws;
+  return plan;
+}
+
+namespace {
+
+std::string key_text(std::uint64_t key) { return fmt::format("{:016x}", key); }
+
+}  // namespace
+
+KernelJob::KernelJob(KernelCell kernel, const io::Cell& cell, runtime::Backend& backend)
+    : kernel_(std::move(kernel)), cell_(cell), sampler_(backend, kernel_.task),
+      statistics_(kernel_.task.examples, kernel_.ntk_limit, kernel_.nngp_limit, kernel_.keep_samples), target_(kernel_.replicates) {
+  // One batch: checkpoints and Ctrl-C come between batches. Segments never change a bit.
+  const engine::KernelCost cost = engine::kernel_cost(kernel_.task, kernel_.max_replicates);
+  segment_ = std::max<Index>(1, cost.batch);
+}
+
+void KernelJob::advance(Index replicates) {
+  sampler_.run(kernel_.init_key, done(), replicates, [this](const engine::MemberKernels& member) { statistics_.add(member); });
+  move_target();
+}
+
+void KernelJob::move_target() {
+  if (kernel_.se_rel <= 0 || done() < target_) return;
+  const estimators::StopRule rule{kernel_.se_rel, kernel_.replicates, kernel_.max_replicates};
+  std::vector<estimators::Estimate> means = statistics_.entries().estimate(estimators::Statistic::mean);
+  means.resize(static_cast<std::size_t>(statistics_.pairs()));
+  if (!rule.reached(means)) target_ = std::max(target_, rule.next_size(done()));
+}
+
+io::ArrayFile KernelJob::state() const {
+  io::ArrayFile file;
+  file.attributes = {{"target", std::to_string(target_)}};
+  for (const auto& [label, value] : cell_.coordinates) file.attributes.emplace_back("sweep_" + label, value);
+  file.attributes.emplace_back("init_key", key_text(kernel_.init_key));
+  file.arrays = statistics_.state();
+  return file;
+}
+
+void KernelJob::restore(const io::ArrayFile& state) {
+  if (io::attribute(state.attributes, "init_key") != key_text(kernel_.init_key))
+    throw DataError("the file of cell \"" + cell_.name + "\" was made with another seed or recipe: use --overwrite, or another --out");
+  statistics_.restore(state);
+  const std::string target = io::attribute(state.attributes, "target");
+  if (!target.empty()) target_ = std::max(target_, static_cast<Index>(std::stoll(target)));
+  move_target();
+}
+
+estimators::KernelStatistics read_statistics(const KernelCell& kernel, const io::ArrayFile& file) {
+  estimators::KernelStatistics statistics(kernel.task.examples, kernel.ntk_limit, kernel.nngp_limit, kernel.keep_samples);
+  statistics.restore(file);
+  return statistics;
+}
+
+}  // namespace widelab::experiments

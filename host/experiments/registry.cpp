@@ -1,0 +1,29 @@
+#include "host/experiments/experiments.hpp"
+#include "widelab/base/errors.hpp"
+#include "widelab/base/nearest.hpp"
+
+namespace widelab::experiments {
+namespace {
+
+const std::vector<const Experiment*>& all() {
+  static const std::vector<const Experiment*> list{&ntk_limit(), &ntk_map()};
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string> experiment_names() {
+  std::vector<std::string> names;
+  for (const Experiment* experiment : all()) names.push_back(experiment->schema().experiment);
+  return names;
+}
+
+const Experiment& find_experiment(const std::string& name) {
+  for (const Experiment* experiment : all())
+    if (experiment->schema().experiment == name) return *experiment;
+  std::string list;
+  for (const std::string& known : experiment_names()) list += (list.empty() ? "" : ", ") + known;
+  throw RecipeError("experiment = \"" + name + "\" is unknown: did you mean \"" + nearest_name(name, experiment_names()) + "\"? Known: " + list);
+}
+
+}  // namespace widelab::experiments

@@ -1,0 +1,45 @@
+// Where the ops run. Above this line every pointer is host memory; a backend moves what it must.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/runtime/devices.hpp"
+#include "widelab/ops/forward.hpp"
+#include "widelab/ops/init.hpp"
+#include "widelab/ops/law_exact_ntk.hpp"
+#include "widelab/ops/nngp.hpp"
+#include "widelab/ops/ntk.hpp"
+
+namespace widelab::runtime {
+
+/// The ops of include/widelab/ops on one device; used by one thread at a time. Errors are those of the ops.
+class Backend {
+ public:
+  virtual ~Backend();
+  virtual const DeviceInfo& info() const = 0;
+
+  virtual void init(const InitProblem<float>& problem) = 0;
+  virtual void init(const InitProblem<double>& problem) = 0;
+  virtual void forward(const ForwardProblem<float>& problem) = 0;
+  virtual void forward(const ForwardProblem<double>& problem) = 0;
+  virtual void nngp(const NngpProblem<float>& problem) = 0;
+  virtual void nngp(const NngpProblem<double>& problem) = 0;
+  virtual void ntk(const NtkProblem<float>& problem) = 0;
+  virtual void ntk(const NtkProblem<double>& problem) = 0;
+  virtual void law_exact_ntk(const LawExactProblem& problem) = 0;
+};
+
+/// "cpu"; "cuda" (= "cuda:0") or "cuda:I"; "auto": a CUDA device if there is one, else the CPU. A CUDA device that was
+/// asked for is never replaced: DeviceError if it is absent, BackendNotCompiled if this build has no CUDA code.
+/// RecipeError for any other request.
+std::unique_ptr<Backend> make_backend(const std::string& request);
+
+/// The BLAS that the CPU kernels use, as far as it says who it is.
+std::string blas_description();
+
+/// Code of this release that has never run on the device that it is for, one line each.
+std::vector<std::string> never_ran_on_device();
+
+}  // namespace widelab::runtime
