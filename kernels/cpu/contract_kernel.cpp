@@ -145,7 +145,8 @@ void contract_kernel(const Network& network, const Signals<T>& a, const Signals<
   const Index outputs = network.shape.outputs, n1 = a.inputs.rows, n2 = b.inputs.rows;
   const bool same = target.symmetric && target.row == target.col;
   // Blocks of full kernels hold O x O numbers an entry; they are cut so that a block stays in cache.
-  const Index block = target.blocks == NtkBlocks::full ? std::max<Index>(8, kKernelBlock / outputs) : kKernelBlock;
+  const Index whole = kernel_block(std::max(n1, n2));
+  const Index block = target.blocks == NtkBlocks::full ? std::max<Index>(8, whole / outputs) : whole;
   std::vector<std::pair<Index, Index>> pairs;
   for (Index i = 0; i < n1; i += block)
     for (Index j = 0; j < (same ? i + 1 : n2); j += block) pairs.emplace_back(i, j);
