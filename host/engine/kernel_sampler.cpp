@@ -13,7 +13,8 @@ namespace {
 // Results of a batch stay near the last-level cache, and a batch is short enough for a prompt answer to Ctrl-C.
 constexpr double kBatchResultBytes = 64e6;
 constexpr Index kBatchMembers = 1024;
-constexpr double kBatchFlops = 2e11;
+constexpr double kBatchFlops = 1e11;
+constexpr double kFlopsPerDraw = 30;  // a normal takes about as long as this many operations of a matrix product
 
 bool draws_elementwise(const Network& network) {
   return std::all_of(network.layers.begin(), network.layers.end(), [](const LayerScale& s) { return is_elementwise(s.weight_law); });
@@ -39,8 +40,10 @@ KernelCost law_exact_cost(const KernelTask& task, Index members) {
   cost.draws = static_cast<double>(members) * units * (3 * n + 2 * columns);
   cost.flops = cost.plan.flops;
   const double layers = static_cast<double>(task.network.shape.layers());
-  // Grams of every layer, 16 lanes of partial sums, and blocks of 256 units for each worker.
-  const double per_member = 8 * (layers * 2 * (n * n + columns * columns) + 16 * (columns * columns + n * columns + n * n) + 256 * 4 * (n + columns));
+  // Five small matrices a layer; 16 lanes of compensated sums of one pass; a worker's block of 512 units.
+  const double small = layers * (3 * n * n + 2 * n * columns + columns * columns);
+  const double lanes = 16 * 2 * (std::max(n * n, columns * columns) + n * columns);
+  const double per_member = 8 * (small + lanes + 512 * (3 * n + 3 * columns));
   cost.plan.members_at_once = std::min<Index>(members, std::max(1, task.limits.workers));
   cost.plan.bytes_per_member = per_member;
   cost.plan.total_bytes = per_member * static_cast<double>(cost.plan.members_at_once);
@@ -59,7 +62,8 @@ KernelCost kernel_cost(const KernelTask& task, Index members) {
   const double stored = !exact && !draws_elementwise(task.network)
                             ? static_cast<double>(ParamLayout(task.network.shape).size) * workload(task, 1).scalar_bytes
                             : 0;
-  const double flops_each = std::max(1.0, cost.flops / static_cast<double>(std::max<Index>(1, members)));
+  const double work = cost.flops + kFlopsPerDraw * (exact ? cost.draws : static_cast<double>(ParamLayout(task.network.shape).size * members));
+  const double flops_each = std::max(1.0, work / static_cast<double>(std::max<Index>(1, members)));
   double fit = std::min({static_cast<double>(members), static_cast<double>(kBatchMembers), kBatchResultBytes / (result + stored),
                          kBatchFlops / flops_each});
   // A batch never starves the workers.
