@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/buffer.hpp"
 #include "kernels/cpu/parallel.hpp"
 #include "widelab/plan/storage_plan.hpp"
 
@@ -18,7 +19,7 @@ struct Rows {
 
 /// gram (rows x cols, fp64) = a b^T over chunks of kUnitTile elements, each chunk summed in T by BLAS, chunks in fp64.
 template <class T>
-void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, std::vector<T>& partial, double* out) {
+void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, double* out) {
   partial.resize(static_cast<std::size_t>(rows * cols));
   std::fill(out, out + rows * cols, 0.0);
   for (Index first = 0; first < a.length; first += kUnitTile) {
@@ -109,8 +110,8 @@ class BlockContraction {
   const MlpShape& shape_;
   const Signals<T>&a_, &b_;
   Index i_, rows_, j_, cols_;
-  std::vector<T> partial_;
-  std::vector<double> dots_;
+  Buffer<T> partial_;
+  Buffer<double> dots_;
 };
 
 /// Copies a block (rows x cols super-entries of height h and width w) into the member's array, and its mirror image.

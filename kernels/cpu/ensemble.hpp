@@ -13,7 +13,7 @@ namespace widelab::cpu {
 /// A worker's memory, kept from member to member.
 template <class T>
 struct Worker {
-  std::vector<T> held;
+  Buffer<T> held;
   Signals<T> first, second;
 };
 

@@ -8,32 +8,36 @@
 namespace widelab::cpu {
 namespace {
 
-/// z (N x fan_out) = m h W^T, tile by tile of output units.
-template <class T>
-void multiply_forward(const Network& network, WeightTiles<T>& weights, Index layer, MatrixView<const T> h, bool parallel, T* z) {
+/// z (N x fan_out) = m h W^T, tile by tile of output units; finish(first, count) follows each tile while it is in cache.
+template <class T, class Finish>
+void multiply_forward(const Network& network, WeightTiles<T>& weights, Index layer, MatrixView<const T> h, bool parallel, T* z,
+                      const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
   parallel_for(ceil_div(fan_out, kUnitTile), parallel, [&](Index t) {
     const Index row = t * kUnitTile, rows = std::min(kUnitTile, fan_out - row);
-    std::vector<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(rows * fan_in) : 0);
+    Buffer<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(rows * fan_in) : 0);
     const Operand<T> w = weights.tile(layer, row, rows, 0, fan_in, true, buffer.data());
     gemm(h.rows, rows, fan_in, multiplier, {h.data, h.stride}, {w.data, w.stride, Op::transposed}, T(0), z + row, fan_out);
+    finish(row, rows);
   });
 }
 
-/// g (R x fan_in) = m dz W, R = N O: columns of W in tiles, each summed over row tiles in order.
-template <class T>
-void multiply_backward(const Network& network, WeightTiles<T>& weights, Index layer, const T* dz, Index rows_of_dz, bool parallel, T* g) {
+/// g (R x fan_in) = m dz W, R = N O: columns of W in tiles, each summed over row tiles in order, then finished.
+template <class T, class Finish>
+void multiply_backward(const Network& network, WeightTiles<T>& weights, Index layer, const T* dz, Index rows_of_dz, bool parallel, T* g,
+                       const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
   parallel_for(ceil_div(fan_in, kUnitTile), parallel, [&](Index t) {
     const Index col = t * kUnitTile, cols = std::min(kUnitTile, fan_in - col);
-    std::vector<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(std::min(kUnitTile, fan_out) * cols) : 0);
+    Buffer<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(std::min(kUnitTile, fan_out) * cols) : 0);
     for (Index row = 0; row < fan_out; row += kUnitTile) {
       const Index rows = std::min(kUnitTile, fan_out - row);
       const Operand<T> w = weights.tile(layer, row, rows, col, cols, false, buffer.data());
       gemm(rows_of_dz, cols, rows, multiplier, {dz + row, fan_out}, w, row == 0 ? T(0) : T(1), g + col, fan_in);
     }
+    finish(col, cols);
   });
 }
 
@@ -89,22 +93,26 @@ class Propagation {
   }
 
   void forward() {
-    std::vector<T>&z = signals_.z, &previous = signals_.previous_z;
+    Buffer<T>&z = signals_.z, &previous = signals_.previous_z;
     MatrixView<const T> h = signals_.inputs;
     for (Index l = 0; l < shape_.depth(); ++l) {
       const Index n = shape_.fan_out(l);
       previous.swap(z);
       z.resize(static_cast<std::size_t>(n_ * n));
-      multiply_forward(network_, weights_, l, h, options_.parallel, z.data());
-      add_bias(l, z.data());
-      if (shape_.is_residual(l)) add_stream(previous, z);
-      activate(l, z.data());
+      make_room(l);
+      multiply_forward(network_, weights_, l, h, options_.parallel, z.data(), [&](Index first, Index count) {
+        add_bias(l, first, count, z.data());
+        if (shape_.is_residual(l)) add_stream(previous.data(), n, first, count, z.data());
+        if (!shape_.layer_norm)
+          for (Index i = 0; i < n_; ++i) activate(l, i, first, count, z.data() + i * n + first);
+      });
+      if (shape_.layer_norm) normalise(l, z.data());
       h = matrix_view<const T>(signals_.h[static_cast<std::size_t>(l)].data(), n_, n);
     }
     if (options_.outputs) {
       signals_.f.resize(static_cast<std::size_t>(n_ * shape_.outputs));
-      multiply_forward(network_, weights_, shape_.depth(), h, options_.parallel, signals_.f.data());
-      add_bias(shape_.depth(), signals_.f.data());
+      multiply_forward(network_, weights_, shape_.depth(), h, options_.parallel, signals_.f.data(),
+                       [&](Index first, Index count) { add_bias(shape_.depth(), first, count, signals_.f.data()); });
     }
   }
 
@@ -112,91 +120,121 @@ class Propagation {
     const Index outputs = shape_.outputs, depth = shape_.depth();
     for (Index l = depth - 1; l >= 0; --l) {
       const auto at = static_cast<std::size_t>(l);
-      std::vector<T>& b = signals_.b[at];
+      Buffer<T>& b = signals_.b[at];
       b.resize(static_cast<std::size_t>(n_ * outputs * shape_.fan_out(l)));
+      const auto finish = [&](Index first, Index count) {
+        for (Index r = 0; r < n_ * outputs; ++r) through_slope(l, r, first, count, b.data());
+        if (!shape_.layer_norm) add_stream_signals(l, first, count, b.data());
+      };
       if (l == depth - 1)
-        spread_readout(b.data());
+        spread_readout(b.data(), finish);
       else
-        multiply_backward(network_, weights_, l + 1, signals_.b[at + 1].data(), n_ * outputs, options_.parallel, b.data());
-      through_activation(l, b.data());
+        multiply_backward(network_, weights_, l + 1, signals_.b[at + 1].data(), n_ * outputs, options_.parallel, b.data(), finish);
+      if (shape_.layer_norm) through_normalisation(l, b.data());
     }
   }
 
  private:
-  void add_bias(Index l, T* z) {
-    const LayerScale& scale = network_.layers[static_cast<std::size_t>(l)];
-    if (scale.bias_multiplier == 0.0) return;
-    const Index n = shape_.fan_out(l);
-    std::vector<T> bias(static_cast<std::size_t>(n));
-    weights_.biases(l, 0, n, bias.data());
-    const T multiplier = static_cast<T>(scale.bias_multiplier);
-    parallel_for(n_, options_.parallel, [&](Index i) {
-      for (Index j = 0; j < n; ++j) z[i * n + j] += multiplier * bias[static_cast<std::size_t>(j)];
-    });
-  }
-
-  /// z_{l+1} = z_l + alpha (branch).
-  void add_stream(const std::vector<T>& stream, std::vector<T>& branch) const {
-    const T alpha = static_cast<T>(shape_.residual);
-    for (std::size_t k = 0; k < branch.size(); ++k) branch[k] = stream[k] + alpha * branch[k];
-  }
-
-  void activate(Index l, const T* z) {
+  void make_room(Index l) {
     const auto at = static_cast<std::size_t>(l);
-    const Index n = shape_.fan_out(l);
-    const auto size = static_cast<std::size_t>(n_ * n);
+    const auto size = static_cast<std::size_t>(n_ * shape_.fan_out(l));
     signals_.h[at].resize(size);
     if (options_.backward) signals_.slope[at].resize(size);
     if (shape_.layer_norm) {
       signals_.normalised[at].resize(size);
       signals_.inverse_sd[at].resize(static_cast<std::size_t>(n_));
     }
+  }
+
+  /// z += M b on units [first, first + count).
+  void add_bias(Index l, Index first, Index count, T* z) {
+    const LayerScale& scale = network_.layers[static_cast<std::size_t>(l)];
+    if (scale.bias_multiplier == 0.0) return;
+    const Index n = shape_.fan_out(l);
+    Buffer<T> bias(static_cast<std::size_t>(count));
+    weights_.biases(l, first, count, bias.data());
+    const T multiplier = static_cast<T>(scale.bias_multiplier);
+    for (Index i = 0; i < n_; ++i)
+      for (Index j = 0; j < count; ++j) z[i * n + first + j] += multiplier * bias[static_cast<std::size_t>(j)];
+  }
+
+  /// z_{l+1} = z_l + alpha (branch) on units [first, first + count).
+  void add_stream(const T* stream, Index n, Index first, Index count, T* branch) const {
+    const T alpha = static_cast<T>(shape_.residual);
+    for (Index i = 0; i < n_; ++i)
+      for (Index j = i * n + first; j < i * n + first + count; ++j) branch[j] = stream[j] + alpha * branch[j];
+  }
+
+  /// h and slope of input i on units [first, first + count), y their (normalised) pre-activations.
+  void activate(Index l, Index i, Index first, Index count, const T* y) {
+    const auto at = static_cast<std::size_t>(l);
+    const Index offset = i * shape_.fan_out(l) + first;
+    const float* multipliers = shape_.multipliers(l);
+    activate_row(shape_.activation, y, multipliers ? multipliers + first : nullptr, count, signals_.h[at].data() + offset,
+                 options_.backward ? signals_.slope[at].data() + offset : nullptr);
+  }
+
+  /// LayerNorm needs whole rows, so it comes after all tiles.
+  void normalise(Index l, const T* z) {
+    const auto at = static_cast<std::size_t>(l);
+    const Index n = shape_.fan_out(l);
     parallel_for(n_, options_.parallel, [&](Index i) {
-      const T* y = z + i * n;
-      if (shape_.layer_norm) {
-        T* normalised = signals_.normalised[at].data() + i * n;
-        signals_.inverse_sd[at][static_cast<std::size_t>(i)] = normalise_row(y, n, normalised);
-        y = normalised;
-      }
-      activate_row(shape_.activation, y, shape_.multipliers(l), n, signals_.h[at].data() + i * n,
-                   options_.backward ? signals_.slope[at].data() + i * n : nullptr);
+      T* y = signals_.normalised[at].data() + i * n;
+      signals_.inverse_sd[at][static_cast<std::size_t>(i)] = normalise_row(z + i * n, n, y);
+      activate(l, i, 0, n, y);
     });
   }
 
   /// df_o/dh_L = m W_{L+1}[o, :], the same for every input.
-  void spread_readout(T* b) {
+  template <class Finish>
+  void spread_readout(T* b, const Finish& finish) {
     const Index depth = shape_.depth(), n = shape_.fan_in(depth), outputs = shape_.outputs;
     const T multiplier = static_cast<T>(network_.layers[static_cast<std::size_t>(depth)].weight_multiplier);
-    std::vector<T> buffer(weights_.needs_buffer() ? static_cast<std::size_t>(outputs * n) : 0);
-    for (Index o = 0; o < outputs; ++o) {
-      // Where f was not computed, the readout is drawn here for the first time.
-      const Operand<T> w = weights_.tile(depth, o, 1, 0, n, !options_.outputs, buffer.data());
-      parallel_for(n_, options_.parallel, [&](Index i) {
-        T* row = b + (i * outputs + o) * n;
-        for (Index j = 0; j < n; ++j) row[j] = multiplier * w.data[j];
-      });
-    }
-  }
-
-  /// df/dz_l from df/dh_l, in place; adds the residual stream's share, df/dz_{l+1}.
-  void through_activation(Index l, T* b) {
-    const auto at = static_cast<std::size_t>(l);
-    const Index n = shape_.fan_out(l), outputs = shape_.outputs;
-    const bool residual = l + 1 < shape_.depth() && shape_.is_residual(l + 1);
-    const T branch = residual ? static_cast<T>(shape_.residual) : T(1);
-    parallel_for(n_, options_.parallel, [&](Index i) {
-      const T* slope = signals_.slope[at].data() + i * n;
+    parallel_for(ceil_div(n, kUnitTile), options_.parallel, [&](Index t) {
+      const Index col = t * kUnitTile, cols = std::min(kUnitTile, n - col);
+      Buffer<T> buffer(weights_.needs_buffer() ? static_cast<std::size_t>(cols) : 0);
       for (Index o = 0; o < outputs; ++o) {
-        T* row = b + (i * outputs + o) * n;
-        for (Index j = 0; j < n; ++j) row[j] *= branch * slope[j];
-        if (shape_.layer_norm)
-          normalise_row_backward(signals_.normalised[at].data() + i * n, signals_.inverse_sd[at][static_cast<std::size_t>(i)], n, row);
-        if (residual) {
-          const T* above = signals_.b[at + 1].data() + (i * outputs + o) * n;
-          for (Index j = 0; j < n; ++j) row[j] += above[j];
+        // Where f was not computed, the readout is drawn here for the first time.
+        const Operand<T> w = weights_.tile(depth, o, 1, col, cols, !options_.outputs, buffer.data());
+        for (Index i = 0; i < n_; ++i) {
+          T* row = b + (i * outputs + o) * n + col;
+          for (Index j = 0; j < cols; ++j) row[j] = multiplier * w.data[j];
         }
       }
+      finish(col, cols);
     });
+  }
+
+  bool feeds_branch(Index l) const { return l + 1 < shape_.depth() && shape_.is_residual(l + 1); }
+
+  /// df/dy = s phi'(y) df/dh (times alpha in front of a residual branch) of row r = (input, output), in place.
+  void through_slope(Index l, Index r, Index first, Index count, T* b) const {
+    const Index n = shape_.fan_out(l);
+    const T branch = feeds_branch(l) ? static_cast<T>(shape_.residual) : T(1);
+    const T* slope = signals_.slope[static_cast<std::size_t>(l)].data() + r / shape_.outputs * n + first;
+    T* row = b + r * n + first;
+    for (Index j = 0; j < count; ++j) row[j] *= branch * slope[j];
+  }
+
+  /// The residual stream's share of df/dz_l: df/dz_{l+1}.
+  void add_stream_signals(Index l, Index first, Index count, T* b) const {
+    if (!feeds_branch(l)) return;
+    const Index n = shape_.fan_out(l);
+    const T* above = signals_.b[static_cast<std::size_t>(l + 1)].data();
+    for (Index r = 0; r < n_ * shape_.outputs; ++r)
+      for (Index j = r * n + first; j < r * n + first + count; ++j) b[j] += above[j];
+  }
+
+  /// df/dz from df/dy, whole rows, in place; then the stream's share.
+  void through_normalisation(Index l, T* b) {
+    const auto at = static_cast<std::size_t>(l);
+    const Index n = shape_.fan_out(l), outputs = shape_.outputs;
+    parallel_for(n_, options_.parallel, [&](Index i) {
+      for (Index o = 0; o < outputs; ++o)
+        normalise_row_backward(signals_.normalised[at].data() + i * n, signals_.inverse_sd[at][static_cast<std::size_t>(i)], n,
+                               b + (i * outputs + o) * n);
+    });
+    add_stream_signals(l, 0, n, b);
   }
 
   const Network& network_;

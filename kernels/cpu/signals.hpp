@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/cpu/buffer.hpp"
 #include "kernels/cpu/weight_tiles.hpp"
 #include "widelab/base/view.hpp"
 
@@ -12,14 +13,14 @@ namespace widelab::cpu {
 template <class T>
 struct Signals {
   MatrixView<const T> inputs;
-  std::vector<std::vector<T>> h, b;
-  std::vector<T> f;
+  std::vector<Buffer<T>> h, b;
+  Buffer<T> f;
 
   // Working memory of the passes, kept so that the next member allocates nothing.
-  std::vector<std::vector<T>> slope;       // s phi'(y), N x n
-  std::vector<std::vector<T>> normalised;  // y = LN(z), with LayerNorm only
-  std::vector<std::vector<T>> inverse_sd;  // N, with LayerNorm only
-  std::vector<T> z, previous_z;            // of the layer at work, and the residual stream below it
+  std::vector<Buffer<T>> slope;       // s phi'(y), N x n
+  std::vector<Buffer<T>> normalised;  // y = LN(z), with LayerNorm only
+  std::vector<Buffer<T>> inverse_sd;  // N, with LayerNorm only
+  Buffer<T> z, previous_z;            // of the layer at work, and the residual stream below it
 };
 
 struct SignalOptions {

@@ -26,7 +26,7 @@ std::vector<double> kernels(const Network& network, const std::vector<DrawId>& i
 }
 
 std::vector<test::NetworkCase> cases() {
-  return {test::NetworkCase{.widths = {37, 41}, .outputs = 2}, test::NetworkCase{.activation = "gelu", .widths = {1100, 1100}, .layer_norm = true, .residual = 0.5}};
+  return {test::NetworkCase{.widths = {37, 41}, .outputs = 2}, test::NetworkCase{.activation = "gelu", .widths = {1700, 1700}, .layer_norm = true, .residual = 0.5}};
 }
 
 template <class T>
@@ -67,11 +67,15 @@ TEST(Invariance, HoldingOrRegeneratingWeightsChangesNoBit) {
   work.members = 2;
   work.rows = 9;
   const StoragePlan held = make_storage_plan(network.shape, work, {0, 2});
-  const DeviceLimits tight{held.total_bytes * 0.45, 2};
   ASSERT_TRUE(held.hold_weights);
-  const StoragePlan drawn_again = make_storage_plan(network.shape, work, tight);
-  ASSERT_FALSE(drawn_again.hold_weights) << drawn_again.reason;
-  ASSERT_EQ(drawn_again.input_tile, 9);
+  // The first limit on the way down at which weights are drawn again.
+  DeviceLimits tight{held.total_bytes, 2};
+  StoragePlan drawn_again = held;
+  while (drawn_again.hold_weights) {
+    tight.workspace_bytes *= 0.95;
+    drawn_again = make_storage_plan(network.shape, work, tight);
+  }
+  ASSERT_EQ(drawn_again.input_tile, 9) << drawn_again.reason;
   EXPECT_EQ(kernels<float>(network, test::draw_ids(2)), kernels<float>(network, test::draw_ids(2), tight));
 }
 

@@ -97,7 +97,7 @@ TEST(Ntk, ATooSmallMistakeIsSeen) {
 }
 
 TEST(Ntk, WorkspaceLimitsChangeTilesNotResults) {
-  const Network network = test::NetworkCase{.activation = "tanh", .widths = {600, 600}, .input_dim = 4, .outputs = 2}.network();
+  const Network network = test::NetworkCase{.activation = "tanh", .widths = {1500, 1500}, .input_dim = 4, .outputs = 2}.network();
   const auto whole = run<double>(cpu::ntk, network, 37, 0, NtkBlocks::full);
   KernelWorkload work;
   work.members = kMembers;
@@ -105,7 +105,7 @@ TEST(Ntk, WorkspaceLimitsChangeTilesNotResults) {
   work.scalar_bytes = 8;
   const double all = make_storage_plan(network.shape, work, {0, 2}).total_bytes;
   bool tiled = false, regenerated = false;
-  for (double bytes = all; bytes > 3e5; bytes *= 0.45) {
+  for (double bytes = all; bytes > 3e5; bytes *= 0.6) {
     StoragePlan plan;
     try {
       plan = make_storage_plan(network.shape, work, {bytes, 2});
