@@ -1,12 +1,18 @@
 // The command `widelab`: arguments, help, exit codes.
 #include <CLI/CLI.hpp>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <algorithm>
 #include <cstdio>
 #include <new>
 
 #include "host/cli/commands.hpp"
 #include "host/io/provenance.hpp"
 #include "widelab/base/errors.hpp"
+#include "widelab/base/nearest.hpp"
 
 namespace {
 
@@ -103,9 +109,27 @@ void add_commands(CLI::App& app, Arguments& a, int& code) {
   app.add_subcommand("info", "devices, build, what never ran on a GPU")->callback([&] { code = cli::info(); });
 }
 
+/// A first word that is neither an option nor a command; the parser alone would only say that a command is missing.
+void check_subcommand(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (word.empty() || word[0] == '-' || std::find(names.begin(), names.end(), word) != names.end()) return;
+  throw widelab::RecipeError("\"" + word + "\" is no command: did you mean \"" + widelab::nearest_name(word, names) + "\"? See widelab --help");
+}
+
+/// Memory that is freed goes back to the system, so that the peak is what the plan says. By itself the GNU library keeps
+/// freed blocks of up to 32 MB.
+void return_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  return_freed_memory();
   int code = 0;
   Arguments arguments;
   CLI::App app("widelab: a laboratory for wide neural networks. Trains and samples ensembles of networks, measures kernels,\n"
@@ -115,6 +139,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_commands(app, arguments, code);
   try {
+    if (argc > 1) check_subcommand(app, argv[1]);
     app.parse(argc, argv);
     return code;
   } catch (const CLI::ParseError& error) {

@@ -29,6 +29,7 @@ struct FileSource {
   std::function<void(Index row, double* out)> copy_row;
   std::vector<int> labels;  // rows or empty
   Index class_count = 0;
+  bool one_number_each = false;  ///< the file's array has one axis
 };
 
 // Position of every label in data.classes, or the label itself; -1 for labels that are left out.
@@ -115,6 +116,7 @@ FileSource array_source(const std::string& name, ReadArray read, const std::stri
   FileSource source;
   const auto inputs = std::make_shared<const ArrayFile>(read(inputs_path));
   source.name = name;
+  source.one_number_each = inputs->shape.size() < 2;
   source.rows = inputs->rows();
   source.columns = inputs->columns();
   source.copy_row = [inputs](Index row, double* out) { inputs->copy_row(row, out); };
@@ -135,7 +137,11 @@ RawExamples load_arrays(const DataSpec& spec, DrawId data_id, ReadArray read) {
                       "\" needs exactly one, the file of inputs");
   const std::string inputs = resolve_path(spec.paths.front(), spec.folder);
   const std::string labels = spec.labels_path.empty() ? "" : resolve_path(spec.labels_path, spec.folder);
-  return take_examples(spec, data_id, array_source(inputs, read, inputs, labels));
+  const FileSource source = array_source(inputs, read, inputs, labels);
+  if (source.one_number_each)
+    throw DataError(inputs + ": holds one number for each example, as files of labels do; expected a row of numbers for "
+                    "each. Name the file of inputs in data.paths, that of labels in data.labels_path");
+  return take_examples(spec, data_id, source);
 }
 
 bool is_training(const DataSpec& spec) {

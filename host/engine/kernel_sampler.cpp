@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
+#include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
 #include "widelab/ops/init.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
@@ -50,19 +52,39 @@ KernelCost law_exact_cost(const KernelTask& task, Index members) {
   return cost;
 }
 
+/// Bytes that drawing weights to be stored takes: normals, Q and LAPACKE's copy of it for a matrix at a time each worker.
+double init_workspace(const KernelTask& task) {
+  double largest = 0;
+  const MlpShape& shape = task.network.shape;
+  for (Index l = 0; l < shape.layers(); ++l)
+    if (task.network.layers[static_cast<std::size_t>(l)].weight_law == InitKind::orthogonal)
+      largest = std::max(largest, static_cast<double>(shape.fan_in(l)) * static_cast<double>(shape.fan_out(l)));
+  return 3 * 8 * largest * std::max(1, task.limits.workers);
+}
+
+/// A network whose parameters 64-bit integers cannot count has no plan.
+void check_countable(const MlpShape& shape) {
+  double parameters = 0;
+  for (Index l = 0; l < shape.layers(); ++l) parameters += (static_cast<double>(shape.fan_in(l)) + 1) * static_cast<double>(shape.fan_out(l));
+  if (parameters > 1e15)
+    throw PlanError("one network has " + std::to_string(parameters * 1e-15) + "e15 parameters: use a narrower network, or " +
+                    "measure.method = \"law-exact\", which stores no weights");
+}
+
 }  // namespace
 
 KernelCost kernel_cost(const KernelTask& task, Index members) {
   const double n = static_cast<double>(task.examples);
   const double columns = task.method == KernelMethod::law_exact ? n * static_cast<double>(task.network.shape.outputs) : n;
-  const double result = 8 * (columns * columns + n * n);
+  const double result = 8 * (2 * n * n + (columns > n ? columns * columns : 0));
   const bool exact = task.method == KernelMethod::law_exact;
+  if (!exact) check_countable(task.network.shape);
   KernelCost cost = exact ? law_exact_cost(task, members) : KernelCost{};
   if (!exact) cost.flops = workload_flops(task.network.shape, workload(task, members));
   const double stored = !exact && !draws_elementwise(task.network)
                             ? static_cast<double>(ParamLayout(task.network.shape).size) * workload(task, 1).scalar_bytes
                             : 0;
-  const double work = cost.flops + kFlopsPerDraw * (exact ? cost.draws : static_cast<double>(ParamLayout(task.network.shape).size * members));
+  const double work = cost.flops + kFlopsPerDraw * (exact ? cost.draws : static_cast<double>(ParamLayout(task.network.shape).size) * static_cast<double>(members));
   const double flops_each = std::max(1.0, work / static_cast<double>(std::max<Index>(1, members)));
   double fit = std::min({static_cast<double>(members), static_cast<double>(kBatchMembers), kBatchResultBytes / (result + stored),
                          kBatchFlops / flops_each});
@@ -75,8 +97,10 @@ KernelCost kernel_cost(const KernelTask& task, Index members) {
     cost.draws = cost.plan.draws * batches;
     if (stored > 0) cost.draws = static_cast<double>(ParamLayout(task.network.shape).size) * static_cast<double>(members);
   }
-  const double inputs = static_cast<double>(task.inputs.size()) * (8 + (task.precision == Precision::fp32 ? 4 : 0));
-  cost.bytes = cost.plan.total_bytes + static_cast<double>(cost.batch) * (result + stored) + inputs;
+  const double given = task.file_weights ? 8 * static_cast<double>(task.file_weights->size()) : 0;
+  const double inputs = given + static_cast<double>(task.inputs.size()) * (8 + (task.precision == Precision::fp32 ? 4 : 0));
+  cost.workspace = std::max(cost.plan.total_bytes, init_workspace(task));
+  cost.bytes = cost.workspace + static_cast<double>(cost.batch) * (result + stored) + inputs;
   return cost;
 }
 
@@ -115,8 +139,12 @@ void KernelSampler::sample_weights(const std::vector<DrawId>& ids, const std::ve
   problem.weights.init = ids.data();
   std::vector<T> stored;
   if (!draws_elementwise(task_.network)) {
-    stored.resize(ids.size() * static_cast<std::size_t>(ParamLayout(task_.network.shape).size));
-    backend_.init(InitProblem<T>{&task_.network, ids.data(), problem.weights.members, stored.data()});
+    const Index size = ParamLayout(task_.network.shape).size;
+    stored.resize(ids.size() * static_cast<std::size_t>(size));
+    if (task_.file_weights)
+      std::copy_n(task_.file_weights->begin() + ids.front().replicate * size, stored.size(), stored.begin());
+    else
+      backend_.init(InitProblem<T>{&task_.network, ids.data(), problem.weights.members, stored.data()});
     problem.weights.stored = stored.data();
   }
   problem.x1 = matrix_view<const T>(inputs.data(), task_.examples, task_.network.shape.input_dim);

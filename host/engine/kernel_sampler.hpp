@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct KernelTask {
   Precision precision = Precision::fp32;
   KernelMethod method = KernelMethod::weights;
   DeviceLimits limits;
+  /// InitKind::file: networks x ParamLayout::size; replicate r has row r. Null for laws that are drawn.
+  std::shared_ptr<const std::vector<double>> file_weights;
 };
 
 /// One network's kernels: ntk is the mean over outputs of the diagonal blocks; both N x N, row-major.
@@ -36,7 +39,8 @@ struct MemberKernels {
 struct KernelCost {
   StoragePlan plan;       ///< of one batch
   Index batch = 1;        ///< networks computed in one call
-  double bytes = 0;       ///< workspace and results of a batch, and the inputs
+  double workspace = 0;   ///< bytes while a batch is computed: of the kernel op or of drawing stored weights
+  double bytes = 0;       ///< workspace, results of a batch, and the inputs
   double flops = 0;       ///< of all members
   double draws = 0;       ///< random numbers of all members
 };

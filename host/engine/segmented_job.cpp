@@ -24,12 +24,12 @@ void restore_if_possible(SegmentedJob& job, const fs::path& checkpoint, io::Prog
 
 void run_to_target(SegmentedJob& job, const SegmentOptions& options, io::Progress& progress) {
   restore_if_possible(job, options.checkpoint, progress);
-  if (job.done() > 0) progress.advance(static_cast<double>(job.done()), options.label);
+  if (job.done() > 0) progress.advance(options.work_per_replicate * static_cast<double>(job.done()), options.label);
   auto last_checkpoint = std::chrono::steady_clock::now();
   while (job.done() < job.target()) {
     const Index step = std::min(job.segment(), job.target() - job.done());
     job.advance(step);
-    progress.advance(static_cast<double>(step), options.label);
+    progress.advance(options.work_per_replicate * static_cast<double>(step), options.label);
     const bool stop = io::interrupts() > 0, drop = io::interrupts() > 1;
     const auto now = std::chrono::steady_clock::now();
     const bool unfinished = job.done() < job.target();

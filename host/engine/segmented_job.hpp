@@ -27,6 +27,7 @@ struct SegmentOptions {
   std::filesystem::path checkpoint;               ///< file of the unfinished cell
   std::chrono::duration<double> checkpoint_every{20};
   std::string label;                              ///< of the cell, beside the progress bar
+  double work_per_replicate = 1;                  ///< in the unit of the progress bar
 };
 
 /// Advances the job to its target; restores from `checkpoint` first if that file is there and whole (a broken one is

@@ -73,6 +73,14 @@ KernelStatistics::KernelStatistics(Index examples, std::vector<double> ntk_limit
       logs_({ntk_limit_[0] > 0 ? std::log(ntk_limit_[0]) : 0.0, nngp_limit_[0] > 0 ? std::log(nngp_limit_[0]) : 0.0}),
       scalars_({0, 0, 0, ntk_limit_[0], 0, 0, 0, nngp_limit_[0]}) {}
 
+void KernelStatistics::reserve(Index replicates) {
+  const auto count = static_cast<std::size_t>(replicates);
+  replicate_.reserve(count);
+  status_.reserve(count);
+  scalar_values_.reserve(count * kNetworkScalarCount);
+  if (keep_samples_) samples_.reserve(count * static_cast<std::size_t>(2 * pairs()));
+}
+
 std::vector<double> KernelStatistics::network_scalars(const engine::MemberKernels& member) const {
   std::vector<double> out;
   append_scalars(member.ntk, ntk_limit_, out);

@@ -32,6 +32,9 @@ class KernelStatistics {
   /// whose first diagonal entry is 0 (a ReLU network with a dead layer) as dead: it enters all but the log-moments.
   void add(const engine::MemberKernels& member);
 
+  /// Room for that many networks, so that memory grows to what was planned and not beyond.
+  void reserve(Index replicates);
+
   Index replicates() const { return static_cast<Index>(status_.size()); }
   Index diverged() const { return diverged_; }
   Index dead() const { return dead_; }

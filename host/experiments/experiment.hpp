@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,10 +29,15 @@ struct RunSetup {
 struct CellPlan {
   std::string cell, engine, reason;
   Index replicates = 0;
-  double bytes = 0;         ///< memory beside the program itself
-  double result_bytes = 0;  ///< of that, statistics that grow with the result
+  double bytes = 0;          ///< most memory beside the program itself: the larger of the next two
+  double sampling_bytes = 0, writing_bytes = 0;
+  double summary_bytes = 0;  ///< most memory beside the result while the cell is summarised
+  double result_bytes = 0;   ///< what the cell adds to the result
   double flops = 0, draws = 0;
 };
+
+/// The file of setup.sweep.cells[c], null where the cell is not finished. One at a time: together they may not fit.
+using CellReader = std::function<std::unique_ptr<io::ArrayFile>(std::size_t cell)>;
 
 class Experiment {
  public:
@@ -40,8 +46,8 @@ class Experiment {
   virtual CellPlan plan(const RunSetup& setup, const io::Cell& cell) const = 0;
   /// The cell's work; its final state() is the cell's file.
   virtual std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell, runtime::Backend& backend) const = 0;
-  /// The result of all finished cells; files[c] belongs to setup.sweep.cells[c], null where it is not finished.
-  virtual io::Result summarise(const RunSetup& setup, const std::vector<std::unique_ptr<io::ArrayFile>>& files) const = 0;
+  /// The result of all finished cells.
+  virtual io::Result summarise(const RunSetup& setup, const CellReader& read) const = 0;
   /// A commented recipe's first lines: what this experiment asks.
   virtual std::string question() const = 0;
 };

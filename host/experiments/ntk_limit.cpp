@@ -42,6 +42,9 @@ struct KernelObservables {
 // Entries without spread (a linear network's, say) may be off by the rounding of sums in fp32.
 constexpr double kSingleRounding = 1e-5;
 
+// Below this many groups of networks a joint test means nothing.
+constexpr Index kLeastJudgedGroups = 8;
+
 std::size_t at(Index k) { return static_cast<std::size_t>(k); }
 
 /// The sample restricted to entries with a prediction, and those predictions, judged together.
@@ -88,7 +91,10 @@ void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell
       out.fourth.set(cell, at(pair), fourths[k], Prediction::none());
       out.exact[grid.position(cell) * at(pairs) + at(pair)] = std::isfinite(laws.mean[at(pair)]) ? 1.0 : 0.0;
     }
-  judge(statistics.entries().group_sample(Statistic::mean), first, laws.mean, judge_key, precision, &out.verdict_mean[4 * grid.position(cell)]);
+  // A variance is judged group by group as well, and is undefined for a group left over with too few networks.
+  const estimators::GroupSample sample = statistics.entries().group_sample(Statistic::mean);
+  if (sample.groups < kLeastJudgedGroups) return;
+  judge(sample, first, laws.mean, judge_key, precision, &out.verdict_mean[4 * grid.position(cell)]);
   judge(statistics.entries().group_sample(Statistic::variance), first, laws.variance, judge_key + 1, precision,
         &out.verdict_variance[4 * grid.position(cell)]);
 }
@@ -130,7 +136,7 @@ class NtkLimit : public Experiment {
     return std::make_unique<KernelJob>(make_kernel_cell(setup, cell), cell, backend);
   }
 
-  io::Result summarise(const RunSetup& setup, const std::vector<std::unique_ptr<io::ArrayFile>>& files) const override {
+  io::Result summarise(const RunSetup& setup, const CellReader& read) const override {
     const CellGrid grid(setup.sweep);
     const KernelCell first = make_kernel_cell(setup, setup.sweep.cells.front());
     const Index n = first.task.examples;
@@ -142,10 +148,12 @@ class NtkLimit : public Experiment {
     WidthFits fits(setup, grid);
     std::vector<double> diverged(grid.size(), kNaN), dead(grid.size(), kNaN);
 
-    for (std::size_t c = 0; c < files.size(); ++c) {
-      if (!files[c]) continue;
+    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c) {
       const KernelCell kernel = make_kernel_cell(setup, setup.sweep.cells[c]);
-      const KernelStatistics statistics = read_statistics(kernel, *files[c]);
+      std::unique_ptr<io::ArrayFile> file = read(c);  // after the inputs: data files and statistics are never both in memory
+      if (!file) continue;
+      const KernelStatistics statistics = read_statistics(kernel, *file);
+      file.reset();
       const EntryLaws ntk_laws = exact_ntk_laws(kernel), nngp_laws = exact_nngp_laws(kernel);
       const std::uint64_t key = role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name);
       fill_entries(ntk, grid, c, statistics, 0, kernel.ntk_limit, ntk_laws, key, kernel.task.precision);

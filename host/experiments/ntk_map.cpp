@@ -2,6 +2,7 @@
 // networks sampled in law without weights, against the closed form; log-moments where plain moments cannot be estimated.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -48,10 +49,13 @@ class MapJob : public KernelJob {
   void advance(Index replicates) override {
     const Index first = done();
     KernelJob::advance(replicates);
-    for (Index r = first; r < done(); ++r) {
-      const DrawId id{kernel_.init_key, static_cast<std::uint32_t>(r)};
-      chain_.add(r, std::vector<double>{estimators::sample_scalar_chain(kernel_.task.network, squared_norm(kernel_), id)});
+    std::vector<double> draws(static_cast<std::size_t>(done() - first));
+#pragma omp parallel for schedule(dynamic, 1)
+    for (std::size_t k = 0; k < draws.size(); ++k) {
+      const DrawId id{kernel_.init_key, static_cast<std::uint32_t>(first + static_cast<Index>(k))};
+      draws[k] = estimators::sample_scalar_chain(kernel_.task.network, squared_norm(kernel_), id);
     }
+    for (std::size_t k = 0; k < draws.size(); ++k) chain_.add(first + static_cast<Index>(k), std::vector<double>{draws[k]});
   }
   io::ArrayFile state() const override {
     io::ArrayFile file = KernelJob::state();
@@ -120,7 +124,7 @@ class NtkMap : public Experiment {
     return std::make_unique<MapJob>(make_map_cell(setup, cell), cell, backend);
   }
 
-  io::Result summarise(const RunSetup& setup, const std::vector<std::unique_ptr<io::ArrayFile>>& files) const override {
+  io::Result summarise(const RunSetup& setup, const CellReader& read) const override {
     const CellGrid grid(setup.sweep);
     const std::string known = "exact law of deep ReLU networks at finite width";
     ObservableBuilder ratio(grid, "ntk_ratio", "1", "E[Theta^2] / E[Theta]^2", known), mean(grid, "ntk_mean", "1", "E[Theta]", known),
@@ -131,18 +135,24 @@ class NtkMap : public Experiment {
         forward_log_variance(grid, "forward_log_variance", "1", "Var[log G], living networks", known),
         chain(grid, "chain_ratio", "1", "E[G^2] / E[G]^2 of the scalar chain, sampled independently", known);
     std::vector<double> reliable(grid.size(), kNaN), effective(grid.size(), kNaN), dead(grid.size(), kNaN);
-    for (std::size_t c = 0; c < files.size(); ++c) {
-      if (!files[c]) continue;
+    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c) {
       const KernelCell kernel = make_map_cell(setup, setup.sweep.cells[c]);
-      const KernelStatistics statistics = read_statistics(kernel, *files[c]);
+      const std::unique_ptr<io::ArrayFile> file = read(c);
+      if (!file) continue;
+      const KernelStatistics statistics = read_statistics(kernel, *file);
       const MapLaws laws = map_laws(kernel);
       const auto of = [](const GroupedMoments& moments, Statistic statistic, std::size_t entry) { return moments.estimate(statistic)[entry]; };
+      dead[grid.position(c)] = static_cast<double>(statistics.dead());
+      if (statistics.entries().count() == 0) continue;  // every network diverged
       const std::vector<double> raw = statistics.entries().raw_moments();
-      const auto trust = estimators::plain_moment_reliability(raw[1], raw[3], statistics.entries().count());
+      // None where the powers overflow, or are lost beside the shift because all but a few networks are dead.
+      estimators::MomentReliability trust;
+      if (raw[1] >= 0 && std::isfinite(raw[3]) && raw[3] >= 0.999999 * raw[1] * raw[1])
+        trust = estimators::plain_moment_reliability(raw[1], raw[3], statistics.entries().count());
       // A plain second moment that cannot be trusted is shown, but not held against the law. Theory decides where it can,
       // so that the choice does not hang on the data.
       const bool reliable_here = std::isfinite(laws.ntk.ratio())
-                                     ? estimators::lognormal_moment_reliability(std::log(laws.ntk.ratio()), statistics.entries().count()).reliable
+                                     ? estimators::lognormal_moment_reliability(std::max(0.0, std::log(laws.ntk.ratio())), statistics.entries().count()).reliable
                                      : trust.reliable;
       const auto if_reliable = [&](double prediction) { return Prediction{reliable_here ? prediction : kNaN}; };
       ratio.set(c, 0, of(statistics.entries(), Statistic::second_moment_ratio, 0), if_reliable(laws.ntk.ratio()));
@@ -152,11 +162,10 @@ class NtkMap : public Experiment {
       log_variance.set(c, 0, of(statistics.logs(), Statistic::variance, 0), Prediction::none());
       forward_log.set(c, 0, of(statistics.logs(), Statistic::mean, 1), {laws.log_mean});
       forward_log_variance.set(c, 0, of(statistics.logs(), Statistic::variance, 1), {laws.log_variance});
-      chain.set(c, 0, of(MapJob::read_chain(kernel, *files[c]), Statistic::second_moment_ratio, 0), if_reliable(laws.forward.ratio()));
+      chain.set(c, 0, of(MapJob::read_chain(kernel, *file), Statistic::second_moment_ratio, 0), if_reliable(laws.forward.ratio()));
       const std::size_t p = grid.position(c);
       reliable[p] = reliable_here ? 1.0 : 0.0;
       effective[p] = trust.effective_count;
-      dead[p] = static_cast<double>(statistics.dead());
     }
     io::Result result;
     result.attributes = {{"experiment", "ntk-map"},

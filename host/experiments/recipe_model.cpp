@@ -19,6 +19,7 @@ InitKind init_kind(const std::string& name) {
   if (name == "uniform") return InitKind::uniform;
   if (name == "rademacher") return InitKind::rademacher;
   if (name == "orthogonal") return InitKind::orthogonal;
+  if (name == "file") return InitKind::file;
   return InitKind::normal;
 }
 
@@ -80,7 +81,9 @@ std::vector<KeySpec> model_keys() {
       key("model.train_bias", KeyType::boolean, "true", "Whether biases count as trained parameters."),
       key("model.train_layers", KeyType::boolean_list, "[]", "One flag for each of the L + 1 layers; [] = all are trained."),
       among(key("model.init", KeyType::text, "\"normal\"", "Law of the initial weights; \"pytorch\" = its uniform default for Linear.", true),
-            {"normal", "uniform", "rademacher", "orthogonal", "pytorch"}),
+            {"normal", "uniform", "rademacher", "orthogonal", "pytorch", "file"}),
+      key("model.weights_path", KeyType::text, "\"\"",
+          "init = \"file\": .npy of networks x parameters; layer by layer, weights (outputs x inputs, row-major), then biases."),
       key("model.zero_readout", KeyType::boolean, "false", "Start the readout at zero."),
       key("model.layer_norm", KeyType::boolean, "false", "LayerNorm over units on pre-activations, no affine part.", true),
       within(key("model.residual", KeyType::real, "0.0", "Strength alpha of residual branches between hidden layers; 0 = none.", true), 0, 1e6),

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "host/io/interrupt.hpp"
 #include "host/io/progress.hpp"
 #include "host/io/provenance.hpp"
 #include "host/runtime/backend.hpp"
@@ -20,6 +21,13 @@ namespace fs = std::filesystem;
 
 // Of the machine's free memory, what a run may take unless it is told: the rest is the system's and the page cache's.
 constexpr double kShareOfFreeMemory = 0.8;
+
+// A result in memory, as arrays, as the image of its file, and read back.
+constexpr double kCopiesOfResult = 4;
+// What the program comes to occupy after the plan: code and buffers of NetCDF and HDF5 from the first file on, ...
+constexpr double kLibraryBytes = 10e6;
+// ... and panels that BLAS packs, a thread: some 384 x (256 + 512) numbers (kUnitTile).
+constexpr double kBlasBytes = 1.5e6;
 
 /// MemAvailable, the kernel's own estimate of what can be had without swapping; physical memory where it says nothing.
 double free_memory_bytes() {
@@ -34,6 +42,7 @@ double free_memory_bytes() {
 }
 
 RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options) {
+  runtime::fix_blas_threads();
   RunSetup setup;
   setup.recipe = &recipe;
   setup.sweep = io::make_sweep(recipe);
@@ -46,11 +55,14 @@ RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options) {
 RunPlan plan_cells(const Experiment& experiment, const RunSetup& setup, const std::string& device) {
   RunPlan plan;
   plan.device = device;
-  double largest = 0;
+  double work = 0, summary = 0, result = 0;
   for (const io::Cell& cell : setup.sweep.cells) {
     plan.cells.push_back(experiment.plan(setup, cell));
     const CellPlan& added = plan.cells.back();
-    largest = std::max(largest, added.bytes);
+    // The file libraries come in with the first cell's file.
+    work = std::max({work, added.sampling_bytes + (plan.cells.size() > 1 ? kLibraryBytes : 0), added.writing_bytes + kLibraryBytes});
+    summary = std::max(summary, added.summary_bytes);
+    result += added.result_bytes;
     plan.flops += added.flops;
     plan.draws += added.draws;
     if (added.bytes > setup.limits.workspace_bytes)
@@ -58,8 +70,15 @@ RunPlan plan_cells(const Experiment& experiment, const RunSetup& setup, const st
                                   "measure.keep = \"moments\", or a larger --memory",
                                   cell.name, added.bytes * 1e-9, setup.limits.workspace_bytes * 1e-9));
   }
-  // Beside the cell at work: the program as it stands now.
-  plan.peak_bytes = largest + static_cast<double>(io::peak_memory_bytes());
+  // The cells one by one, their summary into the result, the result and its file: whichever takes most.
+  const double in_result = std::max(result + summary, kCopiesOfResult * result);
+  if (in_result > setup.limits.workspace_bytes)
+    throw PlanError(fmt::format("the result of {} cells needs {:.3g} GB, more than the {:.3g} GB that may be used: fewer cells or inputs, "
+                                "or a larger --memory",
+                                plan.cells.size(), in_result * 1e-9, setup.limits.workspace_bytes * 1e-9));
+  // Beside the program as it stands now; it stood higher while data files were read, and will beside the result.
+  const double now = static_cast<double>(io::resident_memory_bytes()), reading = static_cast<double>(io::peak_memory_bytes()) - now;
+  plan.peak_bytes = now + kBlasBytes * setup.limits.workers + std::max(work, kLibraryBytes + std::max(in_result, result + reading));
   return plan;
 }
 
@@ -80,20 +99,26 @@ void find_largest_z(const io::Result& result, RunOutcome& outcome) {
 
 fs::path checkpoint_path(const fs::path& folder, const std::string& cell) { return folder / ".unfinished" / io::cell_file_name(cell); }
 
+/// 10^9 operations a network, the unit of the progress bar; a random draw counts as 30.
+double work_per_replicate(const CellPlan& plan) {
+  return 1e-9 * (plan.flops + 30 * plan.draws) / static_cast<double>(std::max<Index>(1, plan.replicates));
+}
+
 /// Brings one cell to its target. Returns false if the file on disk was finished already.
 bool run_cell(const Experiment& experiment, const RunSetup& setup, const io::Cell& cell, runtime::Backend& backend,
-              const io::RunFolder& folder, bool finished, io::Progress& progress) {
+              const io::RunFolder& folder, bool finished, double work_per_replicate, io::Progress& progress) {
   std::unique_ptr<engine::SegmentedJob> job = experiment.make_job(setup, cell, backend);
   if (finished) {
     job->restore(io::read_cell(folder.path(), cell.name));
     if (job->done() >= job->target()) {
-      progress.advance(static_cast<double>(job->done()), cell.name);
+      progress.advance(work_per_replicate * static_cast<double>(job->done()), cell.name);
       return false;
     }
   }
   engine::SegmentOptions options;
   options.checkpoint = checkpoint_path(folder.path(), cell.name);
   options.label = cell.name;
+  options.work_per_replicate = work_per_replicate;
   engine::run_to_target(*job, options, progress);
   folder.publish_cell(cell.name, job->state());
   fs::remove(options.checkpoint);
@@ -102,10 +127,10 @@ bool run_cell(const Experiment& experiment, const RunSetup& setup, const io::Cel
 
 io::Result summarise(const Experiment& experiment, const RunSetup& setup, const fs::path& folder) {
   const io::CellList list = io::list_cells(folder);
-  std::vector<std::unique_ptr<io::ArrayFile>> files;
-  for (const io::Cell& cell : setup.sweep.cells)
-    files.push_back(list.finished.count(cell.name) ? std::make_unique<io::ArrayFile>(io::read_cell(folder, cell.name)) : nullptr);
-  return experiment.summarise(setup, files);
+  return experiment.summarise(setup, [&](std::size_t c) -> std::unique_ptr<io::ArrayFile> {
+    const std::string& name = setup.sweep.cells[c].name;
+    return list.finished.count(name) ? std::make_unique<io::ArrayFile>(io::read_cell(folder, name)) : nullptr;
+  });
 }
 
 void record_plan(io::RunRecord& record, const RunPlan& plan, const RunSetup& setup) {
@@ -158,14 +183,17 @@ RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
 
   RunOutcome outcome;
   outcome.folder = folder.path();
-  double networks = 0;
-  for (const CellPlan& cell : plan.cells) networks += static_cast<double>(cell.replicates);
+  double work = 0;
+  for (const CellPlan& cell : plan.cells) work += work_per_replicate(cell) * static_cast<double>(cell.replicates);
   io::ProgressOptions progress_options;
   progress_options.quiet = options.quiet;
-  io::Progress progress(recipe.schema().experiment, networks, "networks", 0.0, progress_options);
+  io::Progress progress(recipe.schema().experiment, work, "Gop", 0.0, progress_options);
   const io::CellList present = io::list_cells(folder.path());
   for (const io::Cell& cell : setup.sweep.cells) {
-    if (!run_cell(experiment, setup, cell, *backend, folder, present.finished.count(cell.name) > 0, progress)) ++outcome.resumed_cells;
+    // Cells of one segment end before anybody looks; the next one must not begin.
+    if (io::interrupts() > 0) throw Interrupted("interrupted: finished cells are on disk; go on with --resume");
+    if (!run_cell(experiment, setup, cell, *backend, folder, present.finished.count(cell.name) > 0, work_per_replicate(plan.cells[outcome.cells]), progress))
+      ++outcome.resumed_cells;
     ++outcome.cells;
   }
   progress.finish();

@@ -42,11 +42,23 @@ std::string utc_now() {
   return text.data();
 }
 
-std::int64_t peak_memory_bytes() {
+namespace {
+
+/// A field of the kernel's account of this process, in bytes; 0 if there is none.
+std::int64_t status_bytes(const std::string& field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
+    if (line.rfind(field, 0) == 0) return std::stoll(line.substr(field.size())) * 1024;
   }
+  return 0;
+}
+
+}  // namespace
+
+std::int64_t resident_memory_bytes() { return status_bytes("VmRSS:"); }
+
+std::int64_t peak_memory_bytes() {
+  if (const std::int64_t peak = status_bytes("VmHWM:"); peak > 0) return peak;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return std::int64_t{usage.ru_maxrss} * 1024;

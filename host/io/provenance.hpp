@@ -24,6 +24,9 @@ std::string utc_now();
 /// does not inherit what the parent process had used).
 std::int64_t peak_memory_bytes();
 
+/// Resident memory of this process now, bytes (VmRSS).
+std::int64_t resident_memory_bytes();
+
 /// Versions, compiler, BLAS (its own name for itself) and the time of start, under "widelab." and "time.".
 void begin_record(RunRecord& record, const std::string& blas);
 

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "host/runtime/cuda_backend.hpp"
+#include "kernels/cpu/blas.hpp"
 #include "kernels/cuda/support/device.hpp"
 #include "widelab/base/errors.hpp"
 
@@ -55,6 +56,8 @@ std::unique_ptr<Backend> make_backend(const std::string& request) {
                       "\": must be \"auto\", \"cpu\", \"cuda\" or \"cuda:I\" with I = 0, 1, ...");
   return make_cuda_backend(ordinal);
 }
+
+void fix_blas_threads() { cpu::use_single_threaded_blas(); }
 
 std::string blas_description() {
   // The library behind cblas_dgemm is found by its own symbols: none of them is in the standard interface.

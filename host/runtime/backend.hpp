@@ -36,6 +36,10 @@ class Backend {
 /// RecipeError for any other request.
 std::unique_ptr<Backend> make_backend(const std::string& request);
 
+/// One BLAS thread for each thread that calls: BLAS and LAPACK round differently with another number, and widelab
+/// parallelises above them. Idempotent.
+void fix_blas_threads();
+
 /// The BLAS that the CPU kernels use, as far as it says who it is.
 std::string blas_description();
 

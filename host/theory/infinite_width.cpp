@@ -5,6 +5,7 @@
 
 #include "host/theory/domain.hpp"
 #include "widelab/base/contract.hpp"
+#include "widelab/base/errors.hpp"
 
 namespace widelab::theory {
 namespace {
@@ -65,6 +66,18 @@ class Recursion {
   std::vector<double> gain_;
 };
 
+/// Moments of the activation, or which kernel they cannot be computed for: quadrature ends where kernels explode.
+template <class Moments>
+auto moments_at(Index layer, double variance, const Moments& moments) {
+  try {
+    return moments();
+  } catch (const ContractError&) {
+    throw RecipeError("the infinite-width kernel reaches " + std::to_string(variance) + " at hidden layer " + std::to_string(layer) +
+                      ", where the activation's moments cannot be computed. Way out: a smaller model.sigma_w, model.sigma_b or "
+                      "model.depth, smaller inputs, or another model.activation");
+  }
+}
+
 /// What pairs need of one input: K, T and the single-input moments in front of each layer l >= 1.
 struct DiagonalPath {
   std::vector<Entry> entry;        // layers 1 .. L+1
@@ -73,15 +86,21 @@ struct DiagonalPath {
 };
 
 DiagonalPath diagonal_path(const Recursion& recursion, double squared_norm) {
+  const auto finite = [](Entry e) {
+    if (std::isfinite(e.nngp) && std::isfinite(e.ntk)) return e;
+    throw RecipeError("the infinite-width kernel overflows: it grows beyond 1e308 with the layers. Way out: a smaller "
+                      "model.sigma_w, model.sigma_b or model.depth, or smaller inputs");
+  };
   DiagonalPath path;
-  path.entry.push_back(recursion.first(squared_norm));
+  path.entry.push_back(finite(recursion.first(squared_norm)));
   for (Index l = 1; l < recursion.layers(); ++l) {
     const Entry e = path.entry.back();
     Entry inner = recursion.normalised(e, e.nngp, e.nngp);
-    const SingleMoments moments = single_moments(recursion.activation(), inner.nngp);
+    const SingleMoments moments =
+        moments_at(l, inner.nngp, [&] { return single_moments(recursion.activation(), inner.nngp); });
     path.variance.push_back(inner.nngp);
     path.dual.push_back({moments.square, moments.slope_square});
-    path.entry.push_back(recursion.next(l, e, inner, path.dual.back()));
+    path.entry.push_back(finite(recursion.next(l, e, inner, path.dual.back())));
   }
   return path;
 }
@@ -98,7 +117,9 @@ void pair_path(const Recursion& recursion, const DiagonalPath& a, const Diagonal
     const bool same = e.nngp == a.entry[l].nngp && e.nngp == b.entry[l].nngp;
     const Entry inner = recursion.normalised(e, a.entry[l].nngp, b.entry[l].nngp);
     const DualMoments dual = same ? a.dual[l]
-                                  : dual_moments(recursion.activation(), {a.variance[l], inner.nngp, b.variance[l]});
+                                  : moments_at(layer, a.variance[l], [&] {
+                                      return dual_moments(recursion.activation(), {a.variance[l], inner.nngp, b.variance[l]});
+                                    });
     e = recursion.next(layer, e, inner, dual);
     visit_layer(layer, e);
   }

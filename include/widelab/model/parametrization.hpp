@@ -119,7 +119,8 @@ inline Network make_network(const MlpShape& shape, const InitChoice& choice) {
     throw RecipeError("model.sigma_w has " + std::to_string(choice.sigma_w.size()) + " entries: needs 1, or " +
                       std::to_string(layers) + " (one for each layer, the readout included)");
   if (!choice.train_weights.empty() && choice.train_weights.size() != layers)
-    throw RecipeError("model.train needs one flag for each of the " + std::to_string(layers) + " layers");
+    throw RecipeError("model.train_layers has " + std::to_string(choice.train_weights.size()) + " flags: give one for each of the " +
+                      std::to_string(layers) + " layers, or [] to train all");
   if (choice.pytorch_default && choice.parametrization != Parametrization::standard)
     throw RecipeError("model.init = \"pytorch\" needs model.parametrization = \"standard\"");
   Network network{shape, {}};

@@ -51,16 +51,17 @@ inline double signal_bytes(const MlpShape& shape, Index inputs, bool backward, i
   }
   const double outputs = static_cast<double>(shape.outputs);
   const double copies = 1.0 + (backward ? 1.0 + outputs : 0.0) + (shape.layer_norm ? 1.0 : 0.0);
-  // `widest`: the pre-activations of the layer at work, and the residual stream below it.
-  return static_cast<double>(inputs) * scalar_bytes * (units * copies + widest * (shape.residual != 0.0 ? 2.0 : 1.0) + outputs);
+  // `widest`: the pre-activations of the layer at work and of the one below it.
+  return static_cast<double>(inputs) * scalar_bytes * (units * copies + widest * (shape.depth() > 1 ? 2.0 : 1.0) + outputs);
 }
 
-inline double weight_bytes(const MlpShape& shape, const KernelWorkload& work, bool hold) {
+/// A member's weights, or tiles of them, one for each of the threads that share the member.
+inline double weight_bytes(const MlpShape& shape, const KernelWorkload& work, bool hold, int threads) {
   if (work.weights_given) return 0;
   if (hold) return static_cast<double>(ParamLayout(shape).size) * work.scalar_bytes;
   double fan_in = 0;
   for (Index l = 0; l < shape.layers(); ++l) fan_in = std::max(fan_in, static_cast<double>(shape.fan_in(l)));
-  return (fan_in * kUnitTile + static_cast<double>(shape.outputs) * fan_in) * work.scalar_bytes;
+  return (fan_in * kUnitTile * threads + static_cast<double>(shape.outputs) * fan_in) * work.scalar_bytes;
 }
 
 /// Matrix-product operations of the workload: forward, backward, and the Grams of both signals.
@@ -94,7 +95,7 @@ inline StoragePlan make_storage_plan(const MlpShape& shape, const KernelWorkload
     plan.members_in_parallel = parallel;
     plan.members_at_once = parallel ? std::min<Index>(workers, work.members) : 1;
     plan.input_tile = tile;
-    plan.bytes_per_member = signals + weight_bytes(shape, work, hold);
+    plan.bytes_per_member = signals + weight_bytes(shape, work, hold, parallel ? 1 : workers);
     plan.total_bytes = plan.bytes_per_member * static_cast<double>(plan.members_at_once);
     const double passes = hold || work.weights_given || !work.backward ? 1.0 : 2.0;
     plan.draws = work.weights_given ? 0 : passes * static_cast<double>(ParamLayout(shape).size) * static_cast<double>(work.members);
