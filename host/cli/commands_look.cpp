@@ -29,8 +29,8 @@ fs::path plotting_script() {
   const fs::path bin = fs::read_symlink("/proc/self/exe").parent_path();
   for (const fs::path& candidate : {bin / "../share/widelab/plotting/plot.py", bin / "../../tools/plotting/plot.py"})
     if (fs::exists(candidate)) return fs::canonical(candidate);
-  throw OutputError("the plotting scripts were found neither in share/widelab/plotting nor in tools/plotting beside " + bin.string() +
-                    ": reinstall widelab, or run tools/plotting/plot.py by hand");
+  throw OutputError("the plotting scripts were found neither in share/widelab/plotting nor in tools/plotting beside " +
+                    bin.string() + ": reinstall widelab, or run tools/plotting/plot.py by hand");
 }
 
 int run_python(const std::vector<std::string>& arguments) {
@@ -64,11 +64,14 @@ int compare(const fs::path& first, const fs::path& second, double require_z) {
 
 int plot(const fs::path& folder, const fs::path& out) {
   if (!fs::exists(folder / "result.nc"))
-    throw DataError("\"" + (folder / "result.nc").string() + "\" does not exist: finish the run with --resume, or name the folder of a run");
+    throw DataError("\"" + (folder / "result.nc").string() +
+                    "\" does not exist: finish the run with --resume, or name the folder of a run");
   std::vector<std::string> arguments{kPython, plotting_script().string(), folder.string()};
   if (!out.empty()) arguments.insert(arguments.end(), {"--out", out.string()});
   const int code = run_python(arguments);
-  if (code == 127) throw OutputError(std::string(kPython) + " could not be started: install python3-xarray, python3-netcdf4 and python3-matplotlib");
+  if (code == 127)
+    throw OutputError(std::string(kPython) +
+                      " could not be started: install python3-xarray, python3-netcdf4 and python3-matplotlib");
   if (code != 0) throw OutputError(fmt::format("plotting failed with exit code {}; its message stands above", code));
   return 0;
 }
@@ -79,11 +82,14 @@ int init(const std::string& experiment, const fs::path& out) {
     fmt::print("{}", text);
     return 0;
   }
-  if (fs::exists(out)) throw OutputError("\"" + out.string() + "\" exists already: name another file with --out, or remove it");
+  if (fs::exists(out))
+    throw OutputError("\"" + out.string() + "\" exists already: name another file with --out, or remove it");
   std::ofstream file(out);
   file << text;
   file.close();
-  if (!file) throw OutputError("\"" + out.string() + "\" could not be written: check the folder, its permissions and the space left");
+  if (!file)
+    throw OutputError("\"" + out.string() +
+                      "\" could not be written: check the folder, its permissions and the space left");
   fmt::print("wrote {}; try: widelab plan {}\n", out.string(), out.string());
   return 0;
 }
@@ -110,17 +116,19 @@ int theory(const std::string& law, const std::vector<std::string>& arguments, bo
   for (const theory::TheoryEntry& entry : theory::theory_entries()) {
     fmt::print("{}\n  {}\n  source: {}\n  domain: {}\n", entry.name, entry.description, entry.source, entry.domain);
     for (const theory::ParamDoc& param : entry.params)
-      fmt::print("    {} = {}  {}\n", param.name, param.fallback.empty() ? "(required)" : param.fallback, param.meaning);
+      fmt::print("    {} = {}  {}\n", param.name, param.fallback.empty() ? "(required)" : param.fallback,
+                 param.meaning);
   }
   return 0;
 }
 
 int info() {
   const std::string commit = io::commit_text();
-  fmt::print("widelab {}{}, {}\n{}\n\ndevices:\n", io::version_text(), commit.empty() ? "" : " (" + commit + ")", io::compiler_text(),
-             runtime::blas_description());
+  fmt::print("widelab {}{}, {}\n{}\n\ndevices:\n", io::version_text(), commit.empty() ? "" : " (" + commit + ")",
+             io::compiler_text(), runtime::blas_description());
   for (const runtime::DeviceInfo& device : runtime::list_devices())
-    fmt::print("  {}:{}  {}  {:.1f} GB  {}\n", device.kind, device.index, device.name, device.memory_bytes * 1e-9, device.detail);
+    fmt::print("  {}:{}  {}  {:.1f} GB  {}\n", device.kind, device.index, device.name, device.memory_bytes * 1e-9,
+               device.detail);
   fmt::print("\nnever run on a GPU by its developers:\n");
   for (const std::string& what : runtime::never_ran_on_device()) fmt::print("  {}\n", what);
   return 0;

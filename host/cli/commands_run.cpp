@@ -21,13 +21,16 @@ io::Recipe recipe_of(const RunArguments& arguments) {
 }
 
 experiments::RunOptions options_of(const RunArguments& arguments) {
-  if (arguments.resume && arguments.overwrite) throw RecipeError("--resume and --overwrite exclude each other: give one of them");
+  if (arguments.resume && arguments.overwrite)
+    throw RecipeError("--resume and --overwrite exclude each other: give one of them");
   experiments::RunOptions options;
   options.out = arguments.out;
   options.device = arguments.device;
   options.memory_bytes = arguments.memory_gb * 1e9;
   options.quiet = arguments.quiet;
-  options.mode = arguments.resume ? io::OpenMode::resume : arguments.overwrite ? io::OpenMode::overwrite : io::OpenMode::fresh;
+  options.mode = arguments.resume      ? io::OpenMode::resume
+                 : arguments.overwrite ? io::OpenMode::overwrite
+                                       : io::OpenMode::fresh;
   return options;
 }
 
@@ -35,12 +38,14 @@ experiments::RunOptions options_of(const RunArguments& arguments) {
 fs::path default_folder(const fs::path& recipe) { return fs::path("runs") / recipe.stem(); }
 
 int report(const experiments::RunOutcome& outcome, double require_z) {
-  fmt::print("{} cells ({} were finished before) in {}\n", outcome.cells, outcome.resumed_cells, outcome.folder.string());
+  fmt::print("{} cells ({} were finished before) in {}\n", outcome.cells, outcome.resumed_cells,
+             outcome.folder.string());
   if (!outcome.worst.empty())
     fmt::print("largest |z| against exact predictions: {:.2f} at {}\n", outcome.largest_z, outcome.worst);
   fmt::print("next: widelab show {0}   |   widelab plot {0}\n", outcome.folder.string());
   if (require_z > 0 && !(outcome.largest_z <= require_z)) {
-    fmt::print(stderr, "widelab: disagreement: |z| = {:.2f} at {} exceeds --require-z {:g}\n", outcome.largest_z, outcome.worst, require_z);
+    fmt::print(stderr, "widelab: disagreement: |z| = {:.2f} at {} exceeds --require-z {:g}\n", outcome.largest_z,
+               outcome.worst, require_z);
     return static_cast<int>(ExitCode::disagreement);
   }
   return 0;
@@ -78,10 +83,12 @@ int extend(const fs::path& folder, const std::string& replicates, const RunArgum
     if (read != replicates.size()) throw std::invalid_argument(replicates);
     if (replicates.front() == '+') wanted += now;
   } catch (const std::exception&) {
-    throw RecipeError("--replicates = \"" + replicates + "\": give a number such as 2000, or +500 to add to what is there");
+    throw RecipeError("--replicates = \"" + replicates +
+                      "\": give a number such as 2000, or +500 to add to what is there");
   }
   if (wanted < now)
-    throw RecipeError(fmt::format("--replicates = {}: the run has {} already; finished networks are never removed", wanted, now));
+    throw RecipeError(
+        fmt::format("--replicates = {}: the run has {} already; finished networks are never removed", wanted, now));
   experiments::RunOptions options = options_of(arguments);
   options.out = folder;
   options.mode = io::OpenMode::resume;

@@ -39,13 +39,16 @@ struct Arguments {
 };
 
 void add_compute_options(CLI::App& command, widelab::cli::RunArguments& run) {
-  command.add_option("--device", run.device, "auto, cpu, cuda or cuda:N; never falls back silently")->capture_default_str();
-  command.add_option("--memory", run.memory_gb, "most memory to use, GB (default: 80 % of what is free)")->check(CLI::PositiveNumber);
+  command.add_option("--device", run.device, "auto, cpu, cuda or cuda:N; never falls back silently")
+      ->capture_default_str();
+  command.add_option("--memory", run.memory_gb, "most memory to use, GB (default: 80 % of what is free)")
+      ->check(CLI::PositiveNumber);
 }
 
 void add_recipe_options(CLI::App& command, widelab::cli::RunArguments& run) {
   command.add_option("recipe", run.recipe, "recipe, TOML")->required();
-  command.add_option("--set", run.overrides, "key=value: overrides the recipe, for example --set model.depth=2")->take_all();
+  command.add_option("--set", run.overrides, "key=value: overrides the recipe, for example --set model.depth=2")
+      ->take_all();
   command.add_option("--seed", run.seed, "seed of the run, as --set seeds.run=S");
   add_compute_options(command, run);
 }
@@ -60,7 +63,9 @@ void add_commands(CLI::App& app, Arguments& a, int& code) {
   run->add_flag("--overwrite", a.run.overwrite, "replace the run in the folder");
   run->add_flag("--dry-run", a.run.dry_run, "plan only");
   run->add_flag("--quiet", a.run.quiet, "no progress bar");
-  run->add_option("--require-z", a.run.require_z, "exit 8 if an exact prediction is missed by more than K standard errors")->check(CLI::PositiveNumber);
+  run->add_option("--require-z", a.run.require_z,
+                  "exit 8 if an exact prediction is missed by more than K standard errors")
+      ->check(CLI::PositiveNumber);
   run->callback([&] { code = cli::run(a.run); });
 
   CLI::App* plan = app.add_subcommand("plan", "memory and work of every cell, nothing is run");
@@ -87,7 +92,8 @@ void add_commands(CLI::App& app, Arguments& a, int& code) {
   CLI::App* compare = app.add_subcommand("compare", "two runs, entry by entry, in standard errors");
   compare->add_option("first", a.folder, "folder of a run")->required();
   compare->add_option("second", a.second, "folder of a run")->required();
-  compare->add_option("--require-z", a.run.require_z, "exit 8 if an entry differs by more than K standard errors")->check(CLI::PositiveNumber);
+  compare->add_option("--require-z", a.run.require_z, "exit 8 if an entry differs by more than K standard errors")
+      ->check(CLI::PositiveNumber);
   compare->callback([&] { code = cli::compare(a.folder, a.second, a.run.require_z); });
 
   CLI::App* plot = app.add_subcommand("plot", "figures of a run");
@@ -114,11 +120,12 @@ void check_subcommand(const CLI::App& app, const std::string& word) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
   if (word.empty() || word[0] == '-' || std::find(names.begin(), names.end(), word) != names.end()) return;
-  throw widelab::RecipeError("\"" + word + "\" is no command: did you mean \"" + widelab::nearest_name(word, names) + "\"? See widelab --help");
+  throw widelab::RecipeError("\"" + word + "\" is no command: did you mean \"" + widelab::nearest_name(word, names) +
+                             "\"? See widelab --help");
 }
 
-/// Memory that is freed goes back to the system, so that the peak is what the plan says. By itself the GNU library keeps
-/// freed blocks of up to 32 MB.
+/// Memory that is freed goes back to the system, so that the peak is what the plan says. By itself the GNU library
+/// keeps freed blocks of up to 32 MB.
 void return_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
@@ -132,8 +139,9 @@ int main(int argc, char** argv) {
   return_freed_memory();
   int code = 0;
   Arguments arguments;
-  CLI::App app("widelab: a laboratory for wide neural networks. Trains and samples ensembles of networks, measures kernels,\n"
-               "generalisation and noise with standard errors, and holds them against exact theory.");
+  CLI::App app(
+      "widelab: a laboratory for wide neural networks. Trains and samples ensembles of networks, measures kernels,\n"
+      "generalisation and noise with standard errors, and holds them against exact theory.");
   app.footer(kFooter);
   app.set_version_flag("--version", widelab::io::version_text());
   app.require_subcommand(1);
@@ -148,7 +156,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "widelab: %s\n", error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "widelab: out of memory: see `widelab plan RECIPE`, then use fewer networks or inputs, or --memory\n");
+    std::fprintf(stderr,
+                 "widelab: out of memory: see `widelab plan RECIPE`, then use fewer networks or inputs, or --memory\n");
     return static_cast<int>(widelab::ExitCode::plan);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "widelab: internal error: %s\n", error.what());

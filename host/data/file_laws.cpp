@@ -139,7 +139,8 @@ RawExamples load_arrays(const DataSpec& spec, DrawId data_id, ReadArray read) {
   const std::string labels = spec.labels_path.empty() ? "" : resolve_path(spec.labels_path, spec.folder);
   const FileSource source = array_source(inputs, read, inputs, labels);
   if (source.one_number_each)
-    throw DataError(inputs + ": holds one number for each example, as files of labels do; expected a row of numbers for "
+    throw DataError(inputs +
+                    ": holds one number for each example, as files of labels do; expected a row of numbers for "
                     "each. Name the file of inputs in data.paths, that of labels in data.labels_path");
   return take_examples(spec, data_id, source);
 }

@@ -19,7 +19,8 @@ constexpr double kBatchFlops = 1e11;
 constexpr double kFlopsPerDraw = 30;  // a normal takes about as long as this many operations of a matrix product
 
 bool draws_elementwise(const Network& network) {
-  return std::all_of(network.layers.begin(), network.layers.end(), [](const LayerScale& s) { return is_elementwise(s.weight_law); });
+  return std::all_of(network.layers.begin(), network.layers.end(),
+                     [](const LayerScale& s) { return is_elementwise(s.weight_law); });
 }
 
 KernelWorkload workload(const KernelTask& task, Index members) {
@@ -31,7 +32,8 @@ KernelWorkload workload(const KernelTask& task, Index members) {
   return work;
 }
 
-/// Work of the law-exact sampler: two passes over the units of every layer, each unit with N forward and N O backward draws.
+/// Work of the law-exact sampler: two passes over the units of every layer, each unit with N forward and N O backward
+/// draws.
 KernelCost law_exact_cost(const KernelTask& task, Index members) {
   const double n = static_cast<double>(task.examples), columns = n * static_cast<double>(task.network.shape.outputs);
   double units = 0;
@@ -52,7 +54,8 @@ KernelCost law_exact_cost(const KernelTask& task, Index members) {
   return cost;
 }
 
-/// Bytes that drawing weights to be stored takes: normals, Q and LAPACKE's copy of it for a matrix at a time each worker.
+/// Bytes that drawing weights to be stored takes: normals, Q and LAPACKE's copy of it for a matrix at a time each
+/// worker.
 double init_workspace(const KernelTask& task) {
   double largest = 0;
   const MlpShape& shape = task.network.shape;
@@ -65,9 +68,11 @@ double init_workspace(const KernelTask& task) {
 /// A network whose parameters 64-bit integers cannot count has no plan.
 void check_countable(const MlpShape& shape) {
   double parameters = 0;
-  for (Index l = 0; l < shape.layers(); ++l) parameters += (static_cast<double>(shape.fan_in(l)) + 1) * static_cast<double>(shape.fan_out(l));
+  for (Index l = 0; l < shape.layers(); ++l)
+    parameters += (static_cast<double>(shape.fan_in(l)) + 1) * static_cast<double>(shape.fan_out(l));
   if (parameters > 1e15)
-    throw PlanError("one network has " + std::to_string(parameters * 1e-15) + "e15 parameters: use a narrower network, or " +
+    throw PlanError("one network has " + std::to_string(parameters * 1e-15) +
+                    "e15 parameters: use a narrower network, or " +
                     "measure.method = \"law-exact\", which stores no weights");
 }
 
@@ -75,7 +80,8 @@ void check_countable(const MlpShape& shape) {
 
 KernelCost kernel_cost(const KernelTask& task, Index members) {
   const double n = static_cast<double>(task.examples);
-  const double columns = task.method == KernelMethod::law_exact ? n * static_cast<double>(task.network.shape.outputs) : n;
+  const double columns =
+      task.method == KernelMethod::law_exact ? n * static_cast<double>(task.network.shape.outputs) : n;
   const double result = 8 * (2 * n * n + (columns > n ? columns * columns : 0));
   const bool exact = task.method == KernelMethod::law_exact;
   if (!exact) check_countable(task.network.shape);
@@ -84,10 +90,12 @@ KernelCost kernel_cost(const KernelTask& task, Index members) {
   const double stored = !exact && !draws_elementwise(task.network)
                             ? static_cast<double>(ParamLayout(task.network.shape).size) * workload(task, 1).scalar_bytes
                             : 0;
-  const double work = cost.flops + kFlopsPerDraw * (exact ? cost.draws : static_cast<double>(ParamLayout(task.network.shape).size) * static_cast<double>(members));
+  const double work = cost.flops + kFlopsPerDraw * (exact ? cost.draws
+                                                          : static_cast<double>(ParamLayout(task.network.shape).size) *
+                                                                static_cast<double>(members));
   const double flops_each = std::max(1.0, work / static_cast<double>(std::max<Index>(1, members)));
-  double fit = std::min({static_cast<double>(members), static_cast<double>(kBatchMembers), kBatchResultBytes / (result + stored),
-                         kBatchFlops / flops_each});
+  double fit = std::min({static_cast<double>(members), static_cast<double>(kBatchMembers),
+                         kBatchResultBytes / (result + stored), kBatchFlops / flops_each});
   // A batch never starves the workers.
   fit = std::max(fit, std::min(static_cast<double>(members), static_cast<double>(std::max(1, task.limits.workers))));
   cost.batch = std::max<Index>(1, static_cast<Index>(fit));
@@ -95,10 +103,12 @@ KernelCost kernel_cost(const KernelTask& task, Index members) {
     cost.plan = make_storage_plan(task.network.shape, workload(task, cost.batch), task.limits);
     const double batches = static_cast<double>(members) / static_cast<double>(cost.batch);
     cost.draws = cost.plan.draws * batches;
-    if (stored > 0) cost.draws = static_cast<double>(ParamLayout(task.network.shape).size) * static_cast<double>(members);
+    if (stored > 0)
+      cost.draws = static_cast<double>(ParamLayout(task.network.shape).size) * static_cast<double>(members);
   }
   const double given = task.file_weights ? 8 * static_cast<double>(task.file_weights->size()) : 0;
-  const double inputs = given + static_cast<double>(task.inputs.size()) * (8 + (task.precision == Precision::fp32 ? 4 : 0));
+  const double inputs =
+      given + static_cast<double>(task.inputs.size()) * (8 + (task.precision == Precision::fp32 ? 4 : 0));
   cost.workspace = std::max(cost.plan.total_bytes, init_workspace(task));
   cost.bytes = cost.workspace + static_cast<double>(cost.batch) * (result + stored) + inputs;
   return cost;
@@ -108,12 +118,14 @@ KernelSampler::KernelSampler(runtime::Backend& backend, KernelTask task) : backe
   if (task_.precision == Precision::fp32) narrow_inputs_.assign(task_.inputs.begin(), task_.inputs.end());
 }
 
-void KernelSampler::run(std::uint64_t key, Index first, Index count, const std::function<void(const MemberKernels&)>& sink) {
+void KernelSampler::run(std::uint64_t key, Index first, Index count,
+                        const std::function<void(const MemberKernels&)>& sink) {
   const Index batch = kernel_cost(task_, std::max<Index>(1, count)).batch;
   const auto entries = static_cast<std::size_t>(task_.examples * task_.examples);
   for (Index done = 0; done < count; done += batch) {
     std::vector<DrawId> ids;
-    for (Index r = first + done; r < first + std::min(count, done + batch); ++r) ids.push_back({key, static_cast<std::uint32_t>(r)});
+    for (Index r = first + done; r < first + std::min(count, done + batch); ++r)
+      ids.push_back({key, static_cast<std::uint32_t>(r)});
     ntk_.resize(ids.size() * entries);
     nngp_.resize(ids.size() * entries);
     if (task_.method == KernelMethod::law_exact)
@@ -123,9 +135,11 @@ void KernelSampler::run(std::uint64_t key, Index first, Index count, const std::
     else
       sample_weights<double>(ids, task_.inputs);
     for (std::size_t e = 0; e < ids.size(); ++e) {
-      MemberKernels member{ids[e].replicate, true, {ntk_.data() + e * entries, entries}, {nngp_.data() + e * entries, entries}};
+      MemberKernels member{
+          ids[e].replicate, true, {ntk_.data() + e * entries, entries}, {nngp_.data() + e * entries, entries}};
       const auto finite = [](double x) { return std::isfinite(x); };
-      member.finite = std::all_of(member.ntk.begin(), member.ntk.end(), finite) && std::all_of(member.nngp.begin(), member.nngp.end(), finite);
+      member.finite = std::all_of(member.ntk.begin(), member.ntk.end(), finite) &&
+                      std::all_of(member.nngp.begin(), member.nngp.end(), finite);
       sink(member);
     }
   }
@@ -171,7 +185,8 @@ void KernelSampler::sample_law_exact(const std::vector<DrawId>& ids) {
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < n; ++j) {
         double trace = 0;
-        for (Index o = 0; o < outputs; ++o) trace += full[e * columns * columns + (i * outputs + o) * columns + j * outputs + o];
+        for (Index o = 0; o < outputs; ++o)
+          trace += full[e * columns * columns + (i * outputs + o) * columns + j * outputs + o];
         ntk_[e * n * n + i * n + j] = trace / static_cast<double>(outputs);
       }
 }

@@ -39,8 +39,9 @@ void run_to_target(SegmentedJob& job, const SegmentOptions& options, io::Progres
       last_checkpoint = now;
     }
     if (unfinished && stop)
-      throw Interrupted(drop ? "interrupted: the unfinished cell was dropped, finished cells are on disk; go on with --resume"
-                             : "interrupted: everything done so far is on disk; go on with --resume");
+      throw Interrupted(
+          drop ? "interrupted: the unfinished cell was dropped, finished cells are on disk; go on with --resume"
+               : "interrupted: everything done so far is on disk; go on with --resume");
   }
 }
 

@@ -25,7 +25,8 @@ io::NamedArray array(const std::string& name, const std::string& description, st
 
 io::NamedArray moments_array(const std::string& name, const GroupedMoments& moments) {
   const GroupedMoments::State state = moments.state();
-  return array(name, "grouped power sums: shift | sums | counts | last replicates", {name + "_number"}, {state.values.size()}, state.values);
+  return array(name, "grouped power sums: shift | sums | counts | last replicates", {name + "_number"},
+               {state.values.size()}, state.values);
 }
 
 const io::NamedArray& find(const io::ArrayFile& file, const std::string& name) {
@@ -37,7 +38,9 @@ const io::NamedArray& find(const io::ArrayFile& file, const std::string& name) {
 template <class V>
 const std::vector<V>& values(const io::ArrayFile& file, const std::string& name) {
   const auto* found = std::get_if<std::vector<V>>(&find(file, name).values);
-  if (!found) throw DataError("cell file: array '" + name + "' has another type than expected; remove the file and rerun with --resume");
+  if (!found)
+    throw DataError("cell file: array '" + name +
+                    "' has another type than expected; remove the file and rerun with --resume");
   return *found;
 }
 
@@ -45,8 +48,10 @@ void restore_moments(const io::ArrayFile& file, const std::string& name, Grouped
   GroupedMoments::State state = moments.state();
   const std::vector<double>& stored = values<double>(file, name);
   const std::size_t shifts = static_cast<std::size_t>(state.entries);
-  if (stored.size() != state.values.size() || !std::equal(stored.begin(), stored.begin() + static_cast<std::ptrdiff_t>(shifts), state.values.begin()))
-    throw DataError("cell file: '" + name + "' belongs to other inputs or another network; use --overwrite, or another --out");
+  if (stored.size() != state.values.size() ||
+      !std::equal(stored.begin(), stored.begin() + static_cast<std::ptrdiff_t>(shifts), state.values.begin()))
+    throw DataError("cell file: '" + name +
+                    "' belongs to other inputs or another network; use --overwrite, or another --out");
   state.values = stored;
   moments = GroupedMoments::from_state(state);
 }
@@ -67,8 +72,12 @@ void append_scalars(std::span<const double> kernel, const std::vector<double>& l
 
 }  // namespace
 
-KernelStatistics::KernelStatistics(Index examples, std::vector<double> ntk_limit, std::vector<double> nngp_limit, bool keep_samples)
-    : examples_(examples), ntk_limit_(std::move(ntk_limit)), nngp_limit_(std::move(nngp_limit)), keep_samples_(keep_samples),
+KernelStatistics::KernelStatistics(Index examples, std::vector<double> ntk_limit, std::vector<double> nngp_limit,
+                                   bool keep_samples)
+    : examples_(examples),
+      ntk_limit_(std::move(ntk_limit)),
+      nngp_limit_(std::move(nngp_limit)),
+      keep_samples_(keep_samples),
       entries_(upper_triangles(examples, ntk_limit_, nngp_limit_)),
       logs_({ntk_limit_[0] > 0 ? std::log(ntk_limit_[0]) : 0.0, nngp_limit_[0] > 0 ? std::log(nngp_limit_[0]) : 0.0}),
       scalars_({0, 0, 0, ntk_limit_[0], 0, 0, 0, nngp_limit_[0]}) {}
@@ -114,7 +123,8 @@ void KernelStatistics::add(const engine::MemberKernels& member) {
 
 std::vector<double> KernelStatistics::scalar_samples(Index scalar) const {
   std::vector<double> out;
-  for (std::size_t r = 0; r < status_.size(); ++r) out.push_back(scalar_values_[r * kNetworkScalarCount + static_cast<std::size_t>(scalar)]);
+  for (std::size_t r = 0; r < status_.size(); ++r)
+    out.push_back(scalar_values_[r * kNetworkScalarCount + static_cast<std::size_t>(scalar)]);
   return out;
 }
 
@@ -122,15 +132,21 @@ std::vector<io::NamedArray> KernelStatistics::state() const {
   const std::size_t count = status_.size();
   std::vector<io::NamedArray> arrays;
   arrays.push_back({"replicate", "1", "replicate id of each network", {"replicate"}, {count}, replicate_, {}});
-  arrays.push_back({"status", "1", "0 finished, 1 dead (a layer with no active unit), 2 diverged", {"replicate"}, {count}, status_, {}});
+  arrays.push_back({"status",
+                    "1",
+                    "0 finished, 1 dead (a layer with no active unit), 2 diverged",
+                    {"replicate"},
+                    {count},
+                    status_,
+                    {}});
   for (Index s = 0; s < kNetworkScalarCount; ++s)
     arrays.push_back(array(kNetworkScalars[s], "of each network", {"replicate"}, {count}, scalar_samples(s)));
   arrays.push_back(moments_array("entry_moments", entries_));
   arrays.push_back(moments_array("log_moments", logs_));
   arrays.push_back(moments_array("scalar_moments", scalars_));
   if (keep_samples_)
-    arrays.push_back(array("samples", "kernel entries of each network: ntk pairs, then nngp pairs", {"replicate", "entry"},
-                           {count, static_cast<std::size_t>(2 * pairs())}, samples_));
+    arrays.push_back(array("samples", "kernel entries of each network: ntk pairs, then nngp pairs",
+                           {"replicate", "entry"}, {count, static_cast<std::size_t>(2 * pairs())}, samples_));
   return arrays;
 }
 
@@ -143,8 +159,10 @@ void KernelStatistics::restore(const io::ArrayFile& file) {
   scalar_values_.assign(status_.size() * kNetworkScalarCount, 0.0);
   for (Index s = 0; s < kNetworkScalarCount; ++s) {
     const std::vector<double>& column = values<double>(file, kNetworkScalars[s]);
-    if (column.size() != status_.size()) throw DataError("cell file: arrays over replicates differ in length; remove it and rerun with --resume");
-    for (std::size_t r = 0; r < status_.size(); ++r) scalar_values_[r * kNetworkScalarCount + static_cast<std::size_t>(s)] = column[r];
+    if (column.size() != status_.size())
+      throw DataError("cell file: arrays over replicates differ in length; remove it and rerun with --resume");
+    for (std::size_t r = 0; r < status_.size(); ++r)
+      scalar_values_[r * kNetworkScalarCount + static_cast<std::size_t>(s)] = column[r];
   }
   if (keep_samples_) samples_ = values<double>(file, "samples");
   diverged_ = std::count(status_.begin(), status_.end(), static_cast<std::int64_t>(MemberStatus::diverged));

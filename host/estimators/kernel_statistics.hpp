@@ -17,8 +17,9 @@ namespace widelab::estimators {
 ///   *_square_deviation  the square of it
 ///   *_projection        <K, K0>_F / <K0, K0>_F - 1: the signed deviation along the limit
 ///   *_first             K(x_1, x_1)
-inline constexpr const char* kNetworkScalars[] = {"ntk_deviation",    "ntk_square_deviation",  "ntk_projection",  "ntk_first",
-                                                  "nngp_deviation",   "nngp_square_deviation", "nngp_projection", "nngp_first"};
+inline constexpr const char* kNetworkScalars[] = {
+    "ntk_deviation",  "ntk_square_deviation",  "ntk_projection",  "ntk_first",
+    "nngp_deviation", "nngp_square_deviation", "nngp_projection", "nngp_first"};
 inline constexpr Index kNetworkScalarCount = 8;
 
 enum class MemberStatus : std::int64_t { finished = 0, dead = 1, diverged = 2 };

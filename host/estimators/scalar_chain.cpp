@@ -9,7 +9,8 @@ namespace widelab::estimators {
 
 double sample_scalar_chain(const Network& network, double squared_norm, DrawId init) {
   const MlpShape& shape = network.shape;
-  WIDELAB_REQUIRE(!shape.layer_norm && shape.residual == 0.0 && shape.unit_multipliers.empty(), "the scalar chain knows plain layers only");
+  WIDELAB_REQUIRE(!shape.layer_norm && shape.residual == 0.0 && shape.unit_multipliers.empty(),
+                  "the scalar chain knows plain layers only");
   double g = network.layers[0].bias_variance() + network.layers[0].weight_variance() * squared_norm;
   for (Index l = 1; l < shape.layers(); ++l) {
     const StreamId id = init.stream(Stream::scalar_chain, static_cast<std::uint8_t>(l));
@@ -26,7 +27,8 @@ double sample_scalar_chain(const Network& network, double squared_norm, DrawId i
       }
       return square;
     });
-    g = network.layers[static_cast<std::size_t>(l)].bias_variance() + network.layers[static_cast<std::size_t>(l)].weight_variance() * sum;
+    g = network.layers[static_cast<std::size_t>(l)].bias_variance() +
+        network.layers[static_cast<std::size_t>(l)].weight_variance() * sum;
   }
   return g;
 }

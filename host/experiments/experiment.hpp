@@ -29,7 +29,7 @@ struct RunSetup {
 struct CellPlan {
   std::string cell, engine, reason;
   Index replicates = 0;
-  double bytes = 0;          ///< most memory beside the program itself: the larger of the next two
+  double bytes = 0;  ///< most memory beside the program itself: the larger of the next two
   double sampling_bytes = 0, writing_bytes = 0;
   double summary_bytes = 0;  ///< most memory beside the result while the cell is summarised
   double result_bytes = 0;   ///< what the cell adds to the result
@@ -45,7 +45,8 @@ class Experiment {
   virtual io::Schema schema() const = 0;
   virtual CellPlan plan(const RunSetup& setup, const io::Cell& cell) const = 0;
   /// The cell's work; its final state() is the cell's file.
-  virtual std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell, runtime::Backend& backend) const = 0;
+  virtual std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell,
+                                                         runtime::Backend& backend) const = 0;
   /// The result of all finished cells.
   virtual io::Result summarise(const RunSetup& setup, const CellReader& read) const = 0;
   /// A commented recipe's first lines: what this experiment asks.

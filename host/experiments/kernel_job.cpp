@@ -32,16 +32,21 @@ std::vector<KeySpec> kernel_keys(const std::string& default_method, int default_
       key("seeds.run", KeyType::integer, "1", "Seed of the run; every random number is a function of it."),
       key("seeds.replicates", KeyType::integer, std::to_string(default_replicates), "Networks in each cell."),
       key("seeds.shared", KeyType::text_list, "[]",
-          "Sweep keys whose values share networks (for example [\"width\"]: narrower networks are parts of wider ones);\n"
+          "Sweep keys whose values share networks (for example [\"width\"]: narrower networks are parts of wider "
+          "ones);\n"
           "[] = every cell draws its own."),
       key("measure.method", KeyType::text, "\"" + default_method + "\"",
           "\"weights\": networks with explicit weights. \"law-exact\": the same law sampled without weight matrices."),
-      key("measure.precision", KeyType::text, "\"fp32\"", "Arithmetic of explicit networks; sums over units are accumulated in fp64."),
-      key("measure.keep", KeyType::text, "\"moments\"", "\"moments\", or \"samples\" to keep every network's kernels as well."),
+      key("measure.precision", KeyType::text, "\"fp32\"",
+          "Arithmetic of explicit networks; sums over units are accumulated in fp64."),
+      key("measure.keep", KeyType::text, "\"moments\"",
+          "\"moments\", or \"samples\" to keep every network's kernels as well."),
       key("measure.unit_budget", KeyType::real, "0.0",
-          "Limit on units drawn in a cell (networks x depth x width); 0 = none. Wide cells get fewer networks, but 32 at least."),
+          "Limit on units drawn in a cell (networks x depth x width); 0 = none. Wide cells get fewer networks, but 32 "
+          "at least."),
       key("until.se_rel", KeyType::real, "0.0",
-          "Stop when the means of all NTK entries are known to this relative error, looking at replicates, 2 replicates, ...; 0 = off."),
+          "Stop when the means of all NTK entries are known to this relative error, looking at replicates, 2 "
+          "replicates, ...; 0 = off."),
       key("until.max", KeyType::integer, "100000", "Most networks in a cell when stopping on precision."),
   };
   for (KeySpec& spec : keys) {
@@ -66,42 +71,54 @@ std::string init_name(const io::Recipe& recipe, const io::Cell& cell) {
   std::string name;
   for (const auto& [label, value] : cell.coordinates) {
     const auto& shared = recipe.texts("seeds.shared");
-    if (std::find(shared.begin(), shared.end(), label) == shared.end()) name += fmt::format("{}{}={}", name.empty() ? "" : ",", label, value);
+    if (std::find(shared.begin(), shared.end(), label) == shared.end())
+      name += fmt::format("{}{}={}", name.empty() ? "" : ",", label, value);
   }
   return name;
 }
 
 void check_shared(const io::Recipe& recipe, const io::Sweep& sweep) {
   for (const std::string& label : recipe.texts("seeds.shared")) {
-    const bool swept = std::any_of(sweep.axes.begin(), sweep.axes.end(), [&](const io::SweepAxis& axis) { return axis.label == label; });
-    if (!swept) throw RecipeError("seeds.shared names \"" + label + "\", which [sweep] does not: name swept keys, or leave it out");
+    const bool swept = std::any_of(sweep.axes.begin(), sweep.axes.end(),
+                                   [&](const io::SweepAxis& axis) { return axis.label == label; });
+    if (!swept)
+      throw RecipeError("seeds.shared names \"" + label +
+                        "\", which [sweep] does not: name swept keys, or leave it out");
   }
 }
 
 /// Of power sums and shifts of all entries: GroupedMoments keeps order 4 in every group.
-double moment_bytes(double examples) { return 8 * examples * (examples + 1) * (1 + 4.0 * estimators::GroupedMoments::kDefaultGroups); }
+double moment_bytes(double examples) {
+  return 8 * examples * (examples + 1) * (1 + 4.0 * estimators::GroupedMoments::kDefaultGroups);
+}
 
 /// Before anything of that size is made.
 void check_size(const io::Recipe& recipe, const DeviceLimits& limits) {
   const double n = static_cast<double>(recipe.integer("data.examples"));
   const double bytes = moment_bytes(n) + 8 * n * static_cast<double>(recipe.integer("data.dimension"));
   if (limits.workspace_bytes > 0 && bytes > limits.workspace_bytes)
-    throw PlanError(fmt::format("data.examples = {}, data.dimension = {}: inputs and statistics of all kernel entries take {:.3g} GB, more than "
-                                "the {:.3g} GB that may be used. Way out: fewer inputs, or a larger --memory",
-                                recipe.integer("data.examples"), recipe.integer("data.dimension"), bytes * 1e-9, limits.workspace_bytes * 1e-9));
+    throw PlanError(
+        fmt::format("data.examples = {}, data.dimension = {}: inputs and statistics of all kernel entries take {:.3g} "
+                    "GB, more than "
+                    "the {:.3g} GB that may be used. Way out: fewer inputs, or a larger --memory",
+                    recipe.integer("data.examples"), recipe.integer("data.dimension"), bytes * 1e-9,
+                    limits.workspace_bytes * 1e-9));
 }
 
 /// Weights from model.weights_path. Throws DataError if the file has other networks than the recipe asks for.
 std::shared_ptr<const std::vector<double>> read_weights(const io::Recipe& recipe, const MlpShape& shape) {
   const std::string& path = recipe.text("model.weights_path");
-  if (path.empty()) throw RecipeError("model.init = \"file\" needs model.weights_path: a .npy of networks x parameters");
+  if (path.empty())
+    throw RecipeError("model.init = \"file\" needs model.weights_path: a .npy of networks x parameters");
   const data::ArrayFile file = data::read_npy(path);
   const Index size = ParamLayout(shape).size, networks = recipe.integer("seeds.replicates");
   if (file.columns() != size)
-    throw DataError(fmt::format("{}: {} numbers a network, but the recipe's network has {} parameters (weights and biases of every layer)", path,
-                                file.columns(), size));
+    throw DataError(fmt::format(
+        "{}: {} numbers a network, but the recipe's network has {} parameters (weights and biases of every layer)",
+        path, file.columns(), size));
   if (file.rows() < networks)
-    throw DataError(fmt::format("{}: {} networks, but seeds.replicates = {}: ask for no more than the file has", path, file.rows(), networks));
+    throw DataError(fmt::format("{}: {} networks, but seeds.replicates = {}: ask for no more than the file has", path,
+                                file.rows(), networks));
   auto weights = std::make_shared<std::vector<double>>(static_cast<std::size_t>(networks * size));
   for (Index r = 0; r < networks; ++r) file.copy_row(r, weights->data() + r * size);
   if (!std::all_of(weights->begin(), weights->end(), [](double w) { return std::isfinite(w); }))
@@ -122,11 +139,13 @@ KernelCell make_kernel_cell(const RunSetup& setup, const io::Cell& cell) {
   kernel.task.network = network_from(recipe, data.dimension);
   kernel.task.examples = data.examples;
   kernel.task.precision = recipe.text("measure.precision") == "fp64" ? Precision::fp64 : Precision::fp32;
-  kernel.task.method = recipe.text("measure.method") == "law-exact" ? engine::KernelMethod::law_exact : engine::KernelMethod::weights;
+  kernel.task.method =
+      recipe.text("measure.method") == "law-exact" ? engine::KernelMethod::law_exact : engine::KernelMethod::weights;
   if (kernel.task.method == engine::KernelMethod::law_exact) check_law_exact(kernel.task.network);
   kernel.task.limits = setup.limits;
   if (recipe.text("model.init") == "file") {
-    if (recipe.real("until.se_rel") > 0) throw RecipeError("until.se_rel cannot draw further networks where model.init = \"file\": set it to 0");
+    if (recipe.real("until.se_rel") > 0)
+      throw RecipeError("until.se_rel cannot draw further networks where model.init = \"file\": set it to 0");
     kernel.task.file_weights = read_weights(recipe, kernel.task.network.shape);
   }
   theory::KernelPair limit = theory::infinite_width_kernels(kernel.task.network, data.input_view());
@@ -156,9 +175,11 @@ CellPlan plan_kernel_cell(const KernelCell& kernel, const std::string& name) {
   plan.replicates = most;
   const double n = static_cast<double>(kernel.task.examples), entries = n * (n + 1);
   const double moments = moment_bytes(n);
-  const double networks = 8 * static_cast<double>(most) * (estimators::kNetworkScalarCount + 2 + (kernel.keep_samples ? entries : 0));
+  const double networks =
+      8 * static_cast<double>(most) * (estimators::kNetworkScalarCount + 2 + (kernel.keep_samples ? entries : 0));
   const double limits = 4 * 8 * n * n;  // of both kernels, in the cell and in its statistics
-  // Written: the statistics, their copy as arrays, the image of the file, and the file read back; no workspace any more.
+  // Written: the statistics, their copy as arrays, the image of the file, and the file read back; no workspace any
+  // more.
   plan.writing_bytes = limits + cost.bytes - cost.workspace + 4 * (moments + networks);
   plan.sampling_bytes = limits + cost.bytes + moments + networks;
   plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
@@ -178,8 +199,11 @@ std::string key_text(std::uint64_t key) { return fmt::format("{:016x}", key); }
 }  // namespace
 
 KernelJob::KernelJob(KernelCell kernel, const io::Cell& cell, runtime::Backend& backend)
-    : kernel_(std::move(kernel)), cell_(cell), sampler_(backend, kernel_.task),
-      statistics_(kernel_.task.examples, kernel_.ntk_limit, kernel_.nngp_limit, kernel_.keep_samples), target_(kernel_.replicates) {
+    : kernel_(std::move(kernel)),
+      cell_(cell),
+      sampler_(backend, kernel_.task),
+      statistics_(kernel_.task.examples, kernel_.ntk_limit, kernel_.nngp_limit, kernel_.keep_samples),
+      target_(kernel_.replicates) {
   statistics_.reserve(target_);
   // One batch: checkpoints and Ctrl-C come between batches. Segments never change a bit.
   const engine::KernelCost cost = engine::kernel_cost(kernel_.task, kernel_.max_replicates);
@@ -187,7 +211,8 @@ KernelJob::KernelJob(KernelCell kernel, const io::Cell& cell, runtime::Backend& 
 }
 
 void KernelJob::advance(Index replicates) {
-  sampler_.run(kernel_.init_key, done(), replicates, [this](const engine::MemberKernels& member) { statistics_.add(member); });
+  sampler_.run(kernel_.init_key, done(), replicates,
+               [this](const engine::MemberKernels& member) { statistics_.add(member); });
   move_target();
 }
 
@@ -210,7 +235,8 @@ io::ArrayFile KernelJob::state() const {
 
 void KernelJob::restore(const io::ArrayFile& state) {
   if (io::attribute(state.attributes, "init_key") != key_text(kernel_.init_key))
-    throw DataError("the file of cell \"" + cell_.name + "\" was made with another seed or recipe: use --overwrite, or another --out");
+    throw DataError("the file of cell \"" + cell_.name +
+                    "\" was made with another seed or recipe: use --overwrite, or another --out");
   statistics_.restore(state);
   const std::string target = io::attribute(state.attributes, "target");
   if (!target.empty()) target_ = std::max(target_, static_cast<Index>(std::stoll(target)));
@@ -218,7 +244,8 @@ void KernelJob::restore(const io::ArrayFile& state) {
 }
 
 estimators::KernelStatistics read_statistics(const KernelCell& kernel, const io::ArrayFile& file) {
-  estimators::KernelStatistics statistics(kernel.task.examples, kernel.ntk_limit, kernel.nngp_limit, kernel.keep_samples);
+  estimators::KernelStatistics statistics(kernel.task.examples, kernel.ntk_limit, kernel.nngp_limit,
+                                          kernel.keep_samples);
   statistics.restore(file);
   return statistics;
 }

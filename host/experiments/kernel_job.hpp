@@ -1,4 +1,5 @@
-// The cell job that the kernel experiments share: sample networks, feed KernelStatistics, stop at a size or a precision.
+// The cell job that the kernel experiments share: sample networks, feed KernelStatistics, stop at a size or a
+// precision.
 #pragma once
 
 #include <memory>
@@ -21,7 +22,7 @@ struct KernelCell {
   std::vector<double> ntk_limit, nngp_limit;  ///< N x N, row-major
   std::uint64_t init_key = 0;
   Index replicates = 0;
-  double se_rel = 0;        ///< 0: stop at `replicates`
+  double se_rel = 0;  ///< 0: stop at `replicates`
   Index max_replicates = 0;
   bool keep_samples = false;
 };

@@ -12,7 +12,9 @@ KernelTriple inner_products(const KernelCell& kernel, Index i, Index j) {
   const Index d = kernel.task.network.shape.input_dim;
   const auto dot = [&](Index a, Index b) {
     double sum = 0;
-    for (Index k = 0; k < d; ++k) sum += kernel.task.inputs[static_cast<std::size_t>(a * d + k)] * kernel.task.inputs[static_cast<std::size_t>(b * d + k)];
+    for (Index k = 0; k < d; ++k)
+      sum += kernel.task.inputs[static_cast<std::size_t>(a * d + k)] *
+             kernel.task.inputs[static_cast<std::size_t>(b * d + k)];
     return sum;
   };
   return {dot(i, i), dot(i, j), dot(j, j)};

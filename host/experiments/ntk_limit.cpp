@@ -28,10 +28,14 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 struct KernelObservables {
   KernelObservables(const CellGrid& grid, const std::string& kernel, const std::string& long_name, std::size_t pairs)
       : mean(grid, kernel, "1", "mean " + long_name, "infinite-width limit", "pair", pairs),
-        variance(grid, kernel + "_variance", "1", "variance of " + long_name, "exact law at finite width, where known", "pair", pairs),
+        variance(grid, kernel + "_variance", "1", "variance of " + long_name, "exact law at finite width, where known",
+                 "pair", pairs),
         third(grid, kernel + "_third_cumulant", "1", "third cumulant of " + long_name, "none", "pair", pairs),
         fourth(grid, kernel + "_fourth_cumulant", "1", "fourth cumulant of " + long_name, "none", "pair", pairs),
-        name(kernel), exact(grid.size() * pairs, 0.0), verdict_mean(grid.size() * 4, kNaN), verdict_variance(grid.size() * 4, kNaN) {}
+        name(kernel),
+        exact(grid.size() * pairs, 0.0),
+        verdict_mean(grid.size() * 4, kNaN),
+        verdict_variance(grid.size() * 4, kNaN) {}
 
   ObservableBuilder mean, variance, third, fourth;
   std::string name;
@@ -48,8 +52,8 @@ constexpr Index kLeastJudgedGroups = 8;
 std::size_t at(Index k) { return static_cast<std::size_t>(k); }
 
 /// The sample restricted to entries with a prediction, and those predictions, judged together.
-void judge(const estimators::GroupSample& sample, Index first, const std::vector<double>& predicted, std::uint64_t key, Precision precision,
-           double* out) {
+void judge(const estimators::GroupSample& sample, Index first, const std::vector<double>& predicted, std::uint64_t key,
+           Precision precision, double* out) {
   estimators::GroupSample chosen;
   std::vector<double> values;
   std::vector<Index> columns;
@@ -75,10 +79,12 @@ void judge(const estimators::GroupSample& sample, Index first, const std::vector
   out[3] = verdict.chi2_p;
 }
 
-void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell, const KernelStatistics& statistics, Index first,
-                  const std::vector<double>& limit, const EntryLaws& laws, std::uint64_t judge_key, Precision precision) {
+void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell, const KernelStatistics& statistics,
+                  Index first, const std::vector<double>& limit, const EntryLaws& laws, std::uint64_t judge_key,
+                  Precision precision) {
   const Index n = statistics.examples(), pairs = statistics.pairs();
-  const auto means = statistics.entries().estimate(Statistic::mean), variances = statistics.entries().estimate(Statistic::variance),
+  const auto means = statistics.entries().estimate(Statistic::mean),
+             variances = statistics.entries().estimate(Statistic::variance),
              thirds = statistics.entries().estimate(Statistic::third_cumulant),
              fourths = statistics.entries().estimate(Statistic::fourth_cumulant);
   Index pair = 0;
@@ -120,7 +126,8 @@ class NtkLimit : public Experiment {
     io::Schema schema;
     schema.experiment = "ntk-limit";
     schema.description = question() +
-                         "\nEvery kernel entry over an ensemble of random networks: mean, variance, third and fourth cumulant, each with its"
+                         "\nEvery kernel entry over an ensemble of random networks: mean, variance, third and fourth "
+                         "cumulant, each with its"
                          "\nstandard error, beside the infinite-width kernel and the exact law at finite width.";
     for (const auto& keys : {model_keys(), data_keys(6, 10), kernel_keys("weights", 2000), width_fit_keys()})
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
@@ -132,7 +139,8 @@ class NtkLimit : public Experiment {
     return plan_kernel_cell(make_kernel_cell(setup, cell), cell.name);
   }
 
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell, runtime::Backend& backend) const override {
+  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell,
+                                                 runtime::Backend& backend) const override {
     return std::make_unique<KernelJob>(make_kernel_cell(setup, cell), cell, backend);
   }
 
@@ -144,23 +152,27 @@ class NtkLimit : public Experiment {
     KernelObservables ntk(grid, "ntk", "NTK entry", pairs), nngp(grid, "nngp", "NNGP Gram entry", pairs);
     std::vector<ObservableBuilder> scalars;
     for (const char* name : estimators::kNetworkScalars)
-      scalars.emplace_back(grid, name, "1", std::string("mean over networks of ") + name, "exact law at finite width, where known");
+      scalars.emplace_back(grid, name, "1", std::string("mean over networks of ") + name,
+                           "exact law at finite width, where known");
     WidthFits fits(setup, grid);
     std::vector<double> diverged(grid.size(), kNaN), dead(grid.size(), kNaN);
 
     for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c) {
       const KernelCell kernel = make_kernel_cell(setup, setup.sweep.cells[c]);
-      std::unique_ptr<io::ArrayFile> file = read(c);  // after the inputs: data files and statistics are never both in memory
+      std::unique_ptr<io::ArrayFile> file =
+          read(c);  // after the inputs: data files and statistics are never both in memory
       if (!file) continue;
       const KernelStatistics statistics = read_statistics(kernel, *file);
       file.reset();
       const EntryLaws ntk_laws = exact_ntk_laws(kernel), nngp_laws = exact_nngp_laws(kernel);
       const std::uint64_t key = role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name);
       fill_entries(ntk, grid, c, statistics, 0, kernel.ntk_limit, ntk_laws, key, kernel.task.precision);
-      fill_entries(nngp, grid, c, statistics, statistics.pairs(), kernel.nngp_limit, nngp_laws, key + 2, kernel.task.precision);
+      fill_entries(nngp, grid, c, statistics, statistics.pairs(), kernel.nngp_limit, nngp_laws, key + 2,
+                   kernel.task.precision);
       const std::vector<Estimate> values = statistics.scalars().estimate(Statistic::mean);
-      const std::vector<double> predicted{kNaN, square_deviation(kernel.ntk_limit, ntk_laws, n), projection(ntk_laws), ntk_laws.mean[0],
-                                          kNaN, square_deviation(kernel.nngp_limit, nngp_laws, n), projection(nngp_laws), nngp_laws.mean[0]};
+      const std::vector<double> predicted{
+          kNaN, square_deviation(kernel.ntk_limit, ntk_laws, n),   projection(ntk_laws),  ntk_laws.mean[0],
+          kNaN, square_deviation(kernel.nngp_limit, nngp_laws, n), projection(nngp_laws), nngp_laws.mean[0]};
       for (std::size_t s = 0; s < scalars.size(); ++s) scalars[s].set(c, 0, values[s], {predicted[s]});
       fits.add(c, statistics);
       diverged[grid.position(c)] = static_cast<double>(statistics.diverged());
@@ -178,10 +190,13 @@ class NtkLimit : public Experiment {
     for (KernelObservables* kernel : {&ntk, &nngp}) {
       for (ObservableBuilder* builder : {&kernel->mean, &kernel->variance, &kernel->third, &kernel->fourth})
         result.observables.push_back(builder->take());
-      result.extras.push_back(cell_array(grid, kernel->name + "_mean_is_exact", "1 where the limit is the exact mean at every width",
-                                         kernel->exact, "pair", pairs));
-      result.extras.push_back(cell_array(grid, kernel->name + "_joint_mean", kVerdictText, kernel->verdict_mean, "verdict", 4));
-      result.extras.push_back(cell_array(grid, kernel->name + "_joint_variance", kVerdictText, kernel->verdict_variance, "verdict", 4));
+      result.extras.push_back(cell_array(grid, kernel->name + "_mean_is_exact",
+                                         "1 where the limit is the exact mean at every width", kernel->exact, "pair",
+                                         pairs));
+      result.extras.push_back(
+          cell_array(grid, kernel->name + "_joint_mean", kVerdictText, kernel->verdict_mean, "verdict", 4));
+      result.extras.push_back(
+          cell_array(grid, kernel->name + "_joint_variance", kVerdictText, kernel->verdict_variance, "verdict", 4));
     }
     result.axes.push_back(verdict_axis());
     for (ObservableBuilder& builder : scalars) result.observables.push_back(builder.take());
@@ -207,8 +222,10 @@ class NtkLimit : public Experiment {
   }
 
   static std::string conventions(const io::Recipe& recipe) {
-    return fmt::format("NTK = sum over trained parameters of gradient products ({}), mean over outputs; relu'(0) = 0; no loss factor enters",
-                       recipe.text("model.kernel_weighting"));
+    return fmt::format(
+        "NTK = sum over trained parameters of gradient products ({}), mean over outputs; relu'(0) = 0; no loss factor "
+        "enters",
+        recipe.text("model.kernel_weighting"));
   }
 
   static io::Axis pair_axis(Index n) {

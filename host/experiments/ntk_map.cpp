@@ -1,5 +1,6 @@
 // How strongly does the NTK of a deep network fluctuate? E[Theta^2]/E[Theta]^2 at one input over depth and width, from
-// networks sampled in law without weights, against the closed form; log-moments where plain moments cannot be estimated.
+// networks sampled in law without weights, against the closed form; log-moments where plain moments cannot be
+// estimated.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,7 +31,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 KernelCell make_map_cell(const RunSetup& setup, const io::Cell& cell) {
   KernelCell kernel = make_kernel_cell(setup, cell);
   if (kernel.task.examples != 1)
-    throw RecipeError(fmt::format("data.examples = {}: ntk-map looks at one input; set data.examples = 1, or use ntk-limit", kernel.task.examples));
+    throw RecipeError(
+        fmt::format("data.examples = {}: ntk-map looks at one input; set data.examples = 1, or use ntk-limit",
+                    kernel.task.examples));
   return kernel;
 }
 
@@ -55,12 +58,19 @@ class MapJob : public KernelJob {
       const DrawId id{kernel_.init_key, static_cast<std::uint32_t>(first + static_cast<Index>(k))};
       draws[k] = estimators::sample_scalar_chain(kernel_.task.network, squared_norm(kernel_), id);
     }
-    for (std::size_t k = 0; k < draws.size(); ++k) chain_.add(first + static_cast<Index>(k), std::vector<double>{draws[k]});
+    for (std::size_t k = 0; k < draws.size(); ++k)
+      chain_.add(first + static_cast<Index>(k), std::vector<double>{draws[k]});
   }
   io::ArrayFile state() const override {
     io::ArrayFile file = KernelJob::state();
     const std::vector<double> values = chain_.state().values;
-    file.arrays.push_back({"chain_moments", "1", "grouped power sums of the scalar chain", {"chain_number"}, {values.size()}, values, {}});
+    file.arrays.push_back({"chain_moments",
+                           "1",
+                           "grouped power sums of the scalar chain",
+                           {"chain_number"},
+                           {values.size()},
+                           values,
+                           {}});
     return file;
   }
   void restore(const io::ArrayFile& file) override {
@@ -108,7 +118,8 @@ class NtkMap : public Experiment {
     io::Schema schema;
     schema.experiment = "ntk-map";
     schema.description = question() +
-                         "\nE[Theta^2]/E[Theta]^2 at one input over depth and width, against the closed form for ReLU networks; log-moments"
+                         "\nE[Theta^2]/E[Theta]^2 at one input over depth and width, against the closed form for ReLU "
+                         "networks; log-moments"
                          "\nwhere the plain moments of a heavy-tailed kernel cannot be estimated.";
     for (const auto& keys : {model_keys(), data_keys(1, 4), kernel_keys("law-exact", 20000)})
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
@@ -120,14 +131,16 @@ class NtkMap : public Experiment {
     return plan_kernel_cell(make_map_cell(setup, cell), cell.name);
   }
 
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell, runtime::Backend& backend) const override {
+  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& cell,
+                                                 runtime::Backend& backend) const override {
     return std::make_unique<MapJob>(make_map_cell(setup, cell), cell, backend);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {
     const CellGrid grid(setup.sweep);
     const std::string known = "exact law of deep ReLU networks at finite width";
-    ObservableBuilder ratio(grid, "ntk_ratio", "1", "E[Theta^2] / E[Theta]^2", known), mean(grid, "ntk_mean", "1", "E[Theta]", known),
+    ObservableBuilder ratio(grid, "ntk_ratio", "1", "E[Theta^2] / E[Theta]^2", known),
+        mean(grid, "ntk_mean", "1", "E[Theta]", known),
         log_mean(grid, "ntk_log_mean", "1", "E[log Theta], living networks", "none"),
         log_variance(grid, "ntk_log_variance", "1", "Var[log Theta], living networks", "none"),
         forward(grid, "forward_ratio", "1", "E[G^2] / E[G]^2 of the forward kernel", known),
@@ -141,7 +154,9 @@ class NtkMap : public Experiment {
       if (!file) continue;
       const KernelStatistics statistics = read_statistics(kernel, *file);
       const MapLaws laws = map_laws(kernel);
-      const auto of = [](const GroupedMoments& moments, Statistic statistic, std::size_t entry) { return moments.estimate(statistic)[entry]; };
+      const auto of = [](const GroupedMoments& moments, Statistic statistic, std::size_t entry) {
+        return moments.estimate(statistic)[entry];
+      };
       dead[grid.position(c)] = static_cast<double>(statistics.dead());
       if (statistics.entries().count() == 0) continue;  // every network diverged
       const std::vector<double> raw = statistics.entries().raw_moments();
@@ -149,10 +164,12 @@ class NtkMap : public Experiment {
       estimators::MomentReliability trust;
       if (raw[1] >= 0 && std::isfinite(raw[3]) && raw[3] >= 0.999999 * raw[1] * raw[1])
         trust = estimators::plain_moment_reliability(raw[1], raw[3], statistics.entries().count());
-      // A plain second moment that cannot be trusted is shown, but not held against the law. Theory decides where it can,
-      // so that the choice does not hang on the data.
+      // A plain second moment that cannot be trusted is shown, but not held against the law. Theory decides where it
+      // can, so that the choice does not hang on the data.
       const bool reliable_here = std::isfinite(laws.ntk.ratio())
-                                     ? estimators::lognormal_moment_reliability(std::max(0.0, std::log(laws.ntk.ratio())), statistics.entries().count()).reliable
+                                     ? estimators::lognormal_moment_reliability(
+                                           std::max(0.0, std::log(laws.ntk.ratio())), statistics.entries().count())
+                                           .reliable
                                      : trust.reliable;
       const auto if_reliable = [&](double prediction) { return Prediction{reliable_here ? prediction : kNaN}; };
       ratio.set(c, 0, of(statistics.entries(), Statistic::second_moment_ratio, 0), if_reliable(laws.ntk.ratio()));
@@ -162,7 +179,8 @@ class NtkMap : public Experiment {
       log_variance.set(c, 0, of(statistics.logs(), Statistic::variance, 0), Prediction::none());
       forward_log.set(c, 0, of(statistics.logs(), Statistic::mean, 1), {laws.log_mean});
       forward_log_variance.set(c, 0, of(statistics.logs(), Statistic::variance, 1), {laws.log_variance});
-      chain.set(c, 0, of(MapJob::read_chain(kernel, *file), Statistic::second_moment_ratio, 0), if_reliable(laws.forward.ratio()));
+      chain.set(c, 0, of(MapJob::read_chain(kernel, *file), Statistic::second_moment_ratio, 0),
+                if_reliable(laws.forward.ratio()));
       const std::size_t p = grid.position(c);
       reliable[p] = reliable_here ? 1.0 : 0.0;
       effective[p] = trust.effective_count;
@@ -173,11 +191,15 @@ class NtkMap : public Experiment {
                          {"data", "one input"},
                          {"conventions", "all trained parameters, one output; relu'(0) = 0; no loss factor enters"}};
     result.axes = grid.axes();
-    for (ObservableBuilder* builder : {&ratio, &mean, &log_mean, &log_variance, &forward, &forward_log, &forward_log_variance, &chain})
+    for (ObservableBuilder* builder :
+         {&ratio, &mean, &log_mean, &log_variance, &forward, &forward_log, &forward_log_variance, &chain})
       result.observables.push_back(builder->take());
     add_closed_form(setup, grid, result);
-    result.extras.push_back(cell_array(grid, "ratio_is_reliable", "1 where E[Theta^2] can be estimated from this many networks; else use log-moments", reliable));
-    result.extras.push_back(cell_array(grid, "effective_networks", "networks that carry the second moment: (sum X^2)^2 / sum X^4", effective));
+    result.extras.push_back(
+        cell_array(grid, "ratio_is_reliable",
+                   "1 where E[Theta^2] can be estimated from this many networks; else use log-moments", reliable));
+    result.extras.push_back(cell_array(grid, "effective_networks",
+                                       "networks that carry the second moment: (sum X^2)^2 / sum X^4", effective));
     result.extras.push_back(cell_array(grid, "dead", "networks with a layer without any active unit", dead));
     return result;
   }
@@ -194,7 +216,8 @@ class NtkMap : public Experiment {
       beta[grid.position(c)] = sum;
     }
     result.extras.push_back(cell_array(grid, "ntk_ratio_law", "closed form of E[Theta^2] / E[Theta]^2", law));
-    result.extras.push_back(cell_array(grid, "inverse_width_sum", "sum over hidden layers of 1/n, L/n at equal widths", beta));
+    result.extras.push_back(
+        cell_array(grid, "inverse_width_sum", "sum over hidden layers of 1/n, L/n at equal widths", beta));
   }
 };
 

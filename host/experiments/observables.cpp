@@ -37,7 +37,8 @@ CellGrid::CellGrid(const io::Sweep& sweep) {
     for (const io::SweepAxis& axis : sweep.axes) axes_.push_back(axis_of(axis));
     for (const io::Cell& cell : sweep.cells) {
       std::size_t position = 0;
-      for (std::size_t a = 0; a < sweep.axes.size(); ++a) position = position * sweep.axes[a].values.size() + cell.subscripts[a];
+      for (std::size_t a = 0; a < sweep.axes.size(); ++a)
+        position = position * sweep.axes[a].values.size() + cell.subscripts[a];
       position_.push_back(position);
     }
     return;
@@ -84,11 +85,13 @@ ObservableBuilder::ObservableBuilder(const CellGrid& grid, std::string name, std
   observable_.prediction = std::move(prediction);
   observable_.dims = grid.dims();
   if (!inner_dim.empty()) observable_.dims.push_back(inner_dim);
-  for (auto* values : {&observable_.mean, &observable_.se, &observable_.count, &observable_.theory, &observable_.theory_error, &observable_.z})
+  for (auto* values : {&observable_.mean, &observable_.se, &observable_.count, &observable_.theory,
+                       &observable_.theory_error, &observable_.z})
     values->assign(grid.size() * inner, kNaN);
 }
 
-void ObservableBuilder::set(std::size_t cell, std::size_t entry, const estimators::Estimate& estimate, Prediction prediction) {
+void ObservableBuilder::set(std::size_t cell, std::size_t entry, const estimators::Estimate& estimate,
+                            Prediction prediction) {
   const std::size_t k = grid_.position(cell) * inner_ + entry;
   observable_.mean[k] = estimate.value;
   observable_.se[k] = estimate.se;
@@ -99,8 +102,8 @@ void ObservableBuilder::set(std::size_t cell, std::size_t entry, const estimator
     observable_.z[k] = estimators::z_score(estimate.value, estimate.se, prediction.value, prediction.error);
 }
 
-io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description, std::vector<double> values,
-                          const std::string& inner_dim, std::size_t inner) {
+io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
+                          std::vector<double> values, const std::string& inner_dim, std::size_t inner) {
   io::NamedArray array;
   array.name = name;
   array.units = "1";

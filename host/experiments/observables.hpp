@@ -16,7 +16,7 @@ class CellGrid {
   explicit CellGrid(const io::Sweep& sweep);
   const std::vector<io::Axis>& axes() const { return axes_; }
   std::vector<std::string> dims() const;
-  std::size_t size() const;                            ///< cells in the grid
+  std::size_t size() const;  ///< cells in the grid
   std::size_t position(std::size_t cell) const { return position_[cell]; }
   std::vector<std::size_t> shape() const;
 
@@ -34,8 +34,8 @@ struct Prediction {
 /// An observable of `inner` entries for each cell, all NaN at first.
 class ObservableBuilder {
  public:
-  ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description, std::string prediction,
-                    const std::string& inner_dim = "", std::size_t inner = 1);
+  ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description,
+                    std::string prediction, const std::string& inner_dim = "", std::size_t inner = 1);
   void set(std::size_t cell, std::size_t entry, const estimators::Estimate& estimate, Prediction prediction);
   io::Observable take() { return std::move(observable_); }
 
@@ -46,7 +46,7 @@ class ObservableBuilder {
 };
 
 /// An array of doubles over the cells, for numbers without an error bar (fits, verdicts, flags).
-io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description, std::vector<double> values,
-                          const std::string& inner_dim = "", std::size_t inner = 1);
+io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
+                          std::vector<double> values, const std::string& inner_dim = "", std::size_t inner = 1);
 
 }  // namespace widelab::experiments

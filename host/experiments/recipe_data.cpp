@@ -10,7 +10,8 @@ using io::KeySpec;
 using io::KeyType;
 
 std::vector<KeySpec> data_keys(int examples, int dimension) {
-  const auto key = [](std::string path, KeyType type, std::string value, std::string doc, double lo = -1e300, double hi = 1e300) {
+  const auto key = [](std::string path, KeyType type, std::string value, std::string doc, double lo = -1e300,
+                      double hi = 1e300) {
     KeySpec spec;
     spec.path = "data." + std::move(path);
     spec.type = type;
@@ -28,8 +29,10 @@ std::vector<KeySpec> data_keys(int examples, int dimension) {
   std::vector<KeySpec> keys{
       key("law", KeyType::text, "\"sphere\"", lines(data::law_list())),
       key("examples", KeyType::integer, std::to_string(examples), "Number N of inputs.", 1, 1e9),
-      key("dimension", KeyType::integer, std::to_string(dimension), "Input dimension d of synthetic laws; 0 = as in the file.", 0, 1e9),
-      key("spectrum", KeyType::text, "\"isotropic\"", "gaussian: eigenvalues of the covariance.\n" + lines(data::spectrum_list())),
+      key("dimension", KeyType::integer, std::to_string(dimension),
+          "Input dimension d of synthetic laws; 0 = as in the file.", 0, 1e9),
+      key("spectrum", KeyType::text, "\"isotropic\"",
+          "gaussian: eigenvalues of the covariance.\n" + lines(data::spectrum_list())),
       key("exponent", KeyType::real, "1.0", "power-law spectrum: eigenvalue_i ~ i^-exponent.", 0, 100),
       key("spikes", KeyType::integer, "1", "spiked spectrum: number of spikes.", 1, 1e9),
       key("strength", KeyType::real, "1.0", "spiked spectrum: eigenvalue 1 + strength.", 0, 1e12),
@@ -42,7 +45,8 @@ std::vector<KeySpec> data_keys(int examples, int dimension) {
       key("split", KeyType::text, "\"train\"", "train or test, where a data set has both."),
       key("paths", KeyType::text_list, "[]", "Files of the inputs, instead of those in the folder."),
       key("labels_path", KeyType::text, "\"\"", "File of the labels."),
-      key("order", KeyType::text, "\"random\"", "Which examples of a file: \"random\" (keyed by the seed) or \"file\" (the first)."),
+      key("order", KeyType::text, "\"random\"",
+          "Which examples of a file: \"random\" (keyed by the seed) or \"file\" (the first)."),
       key("classes", KeyType::integer_list, "[]", "Keep these classes only; [] = all."),
       key("preprocessing", KeyType::text_list, "[]", "Steps by name, in order.\n" + lines(data::preprocessing_list())),
   };

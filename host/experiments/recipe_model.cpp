@@ -68,27 +68,43 @@ std::vector<KeySpec> model_keys() {
   return {
       within(key("model.width", KeyType::integer, "256", "Width n of every hidden layer.", true), 1, kWidest),
       within(key("model.depth", KeyType::integer, "1", "Number L of hidden layers.", true), 1, 250),
-      within(key("model.widths", KeyType::integer_list, "[]", "Hidden widths one by one, instead of width and depth; [] = not used."), 1, kWidest),
-      within(key("model.outputs", KeyType::integer, "1", "Number of outputs; kernels are means over outputs.", true), 1, 100000),
+      within(key("model.widths", KeyType::integer_list, "[]",
+                 "Hidden widths one by one, instead of width and depth; [] = not used."),
+             1, kWidest),
+      within(key("model.outputs", KeyType::integer, "1", "Number of outputs; kernels are means over outputs.", true), 1,
+             100000),
       key("model.activation", KeyType::text, "\"relu\"",
-          "identity, relu, leaky-relu(a), ab-relu(a,b), erf, gelu, tanh, sin, cos, quadratic, hermite(k), hermite-series(c0,c1,..).\nrelu'(0) = 0.",
+          "identity, relu, leaky-relu(a), ab-relu(a,b), erf, gelu, tanh, sin, cos, quadratic, hermite(k), "
+          "hermite-series(c0,c1,..).\nrelu'(0) = 0.",
           true),
-      among(key("model.parametrization", KeyType::text, "\"ntk\"", "Scaling of multipliers, initial weights and learning rates with width.", true),
+      among(key("model.parametrization", KeyType::text, "\"ntk\"",
+                "Scaling of multipliers, initial weights and learning rates with width.", true),
             {"ntk", "standard", "mup", "mean-field"}),
-      within(key("model.sigma_w", KeyType::real_list, "[1.4142135623730951]", "Weight gain: one, or one for each of the L + 1 layers."), 0, 1e6),
+      within(key("model.sigma_w", KeyType::real_list, "[1.4142135623730951]",
+                 "Weight gain: one, or one for each of the L + 1 layers."),
+             0, 1e6),
       within(key("model.sigma_b", KeyType::real, "0.0", "Bias gain; 0 = no biases.", true), 0, 1e6),
-      among(key("model.bias_init", KeyType::text, "\"random\"", "Initial biases: \"random\" (std 1 times the gain) or \"zero\"."), {"random", "zero"}),
+      among(key("model.bias_init", KeyType::text, "\"random\"",
+                "Initial biases: \"random\" (std 1 times the gain) or \"zero\"."),
+            {"random", "zero"}),
       key("model.train_bias", KeyType::boolean, "true", "Whether biases count as trained parameters."),
-      key("model.train_layers", KeyType::boolean_list, "[]", "One flag for each of the L + 1 layers; [] = all are trained."),
-      among(key("model.init", KeyType::text, "\"normal\"", "Law of the initial weights; \"pytorch\" = its uniform default for Linear.", true),
+      key("model.train_layers", KeyType::boolean_list, "[]",
+          "One flag for each of the L + 1 layers; [] = all are trained."),
+      among(key("model.init", KeyType::text, "\"normal\"",
+                "Law of the initial weights; \"pytorch\" = its uniform default for Linear.", true),
             {"normal", "uniform", "rademacher", "orthogonal", "pytorch", "file"}),
       key("model.weights_path", KeyType::text, "\"\"",
-          "init = \"file\": .npy of networks x parameters; layer by layer, weights (outputs x inputs, row-major), then biases."),
+          "init = \"file\": .npy of networks x parameters; layer by layer, weights (outputs x inputs, row-major), then "
+          "biases."),
       key("model.zero_readout", KeyType::boolean, "false", "Start the readout at zero."),
-      key("model.layer_norm", KeyType::boolean, "false", "LayerNorm over units on pre-activations, no affine part.", true),
-      within(key("model.residual", KeyType::real, "0.0", "Strength alpha of residual branches between hidden layers; 0 = none.", true), 0, 1e6),
+      key("model.layer_norm", KeyType::boolean, "false", "LayerNorm over units on pre-activations, no affine part.",
+          true),
+      within(key("model.residual", KeyType::real, "0.0",
+                 "Strength alpha of residual branches between hidden layers; 0 = none.", true),
+             0, 1e6),
       among(key("model.kernel_weighting", KeyType::text, "\"plain\"",
-                "NTK = sum over parameters of gradient products, each times 1 (\"plain\") or times its relative learning rate."),
+                "NTK = sum over parameters of gradient products, each times 1 (\"plain\") or times its relative "
+                "learning rate."),
             {"plain", "learning-rates"}),
   };
 }
@@ -119,11 +135,14 @@ std::string describe_network(const io::Recipe& recipe) {
   if (!swept("model.depth")) add(fmt::format("{} hidden layers", recipe.integer("model.depth")));
   if (!swept("model.parametrization")) add(recipe.text("model.parametrization") + " parametrisation");
   std::string gains;
-  for (const double sigma : recipe.reals("model.sigma_w")) gains += (gains.empty() ? "" : ", ") + fmt::format("{:.4g}", sigma);
+  for (const double sigma : recipe.reals("model.sigma_w"))
+    gains += (gains.empty() ? "" : ", ") + fmt::format("{:.4g}", sigma);
   add("sigma_w = " + gains);
-  if (!swept("model.sigma_b")) add(recipe.real("model.sigma_b") > 0 ? fmt::format("sigma_b = {:.4g}", recipe.real("model.sigma_b")) : "no biases");
+  if (!swept("model.sigma_b"))
+    add(recipe.real("model.sigma_b") > 0 ? fmt::format("sigma_b = {:.4g}", recipe.real("model.sigma_b")) : "no biases");
   if (!swept("model.layer_norm") && recipe.flag("model.layer_norm")) add("LayerNorm");
-  if (!swept("model.residual") && recipe.real("model.residual") > 0) add(fmt::format("residual {:.3g}", recipe.real("model.residual")));
+  if (!swept("model.residual") && recipe.real("model.residual") > 0)
+    add(fmt::format("residual {:.3g}", recipe.real("model.residual")));
   return text;
 }
 

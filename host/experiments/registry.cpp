@@ -23,7 +23,8 @@ const Experiment& find_experiment(const std::string& name) {
     if (experiment->schema().experiment == name) return *experiment;
   std::string list;
   for (const std::string& known : experiment_names()) list += (list.empty() ? "" : ", ") + known;
-  throw RecipeError("experiment = \"" + name + "\" is unknown: did you mean \"" + nearest_name(name, experiment_names()) + "\"? Known: " + list);
+  throw RecipeError("experiment = \"" + name + "\" is unknown: did you mean \"" +
+                    nearest_name(name, experiment_names()) + "\"? Known: " + list);
 }
 
 }  // namespace widelab::experiments

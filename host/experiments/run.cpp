@@ -48,7 +48,8 @@ RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options) {
   setup.sweep = io::make_sweep(recipe);
   setup.seed = static_cast<std::uint64_t>(recipe.integer("seeds.run"));
   setup.limits.workers = omp_get_max_threads();
-  setup.limits.workspace_bytes = options.memory_bytes > 0 ? options.memory_bytes : kShareOfFreeMemory * free_memory_bytes();
+  setup.limits.workspace_bytes =
+      options.memory_bytes > 0 ? options.memory_bytes : kShareOfFreeMemory * free_memory_bytes();
   return setup;
 }
 
@@ -60,25 +61,30 @@ RunPlan plan_cells(const Experiment& experiment, const RunSetup& setup, const st
     plan.cells.push_back(experiment.plan(setup, cell));
     const CellPlan& added = plan.cells.back();
     // The file libraries come in with the first cell's file.
-    work = std::max({work, added.sampling_bytes + (plan.cells.size() > 1 ? kLibraryBytes : 0), added.writing_bytes + kLibraryBytes});
+    work = std::max({work, added.sampling_bytes + (plan.cells.size() > 1 ? kLibraryBytes : 0),
+                     added.writing_bytes + kLibraryBytes});
     summary = std::max(summary, added.summary_bytes);
     result += added.result_bytes;
     plan.flops += added.flops;
     plan.draws += added.draws;
     if (added.bytes > setup.limits.workspace_bytes)
-      throw PlanError(fmt::format("cell \"{}\" needs {:.3g} GB, more than the {:.3g} GB that may be used: fewer networks or inputs, "
-                                  "measure.keep = \"moments\", or a larger --memory",
-                                  cell.name, added.bytes * 1e-9, setup.limits.workspace_bytes * 1e-9));
+      throw PlanError(fmt::format(
+          "cell \"{}\" needs {:.3g} GB, more than the {:.3g} GB that may be used: fewer networks or inputs, "
+          "measure.keep = \"moments\", or a larger --memory",
+          cell.name, added.bytes * 1e-9, setup.limits.workspace_bytes * 1e-9));
   }
   // The cells one by one, their summary into the result, the result and its file: whichever takes most.
   const double in_result = std::max(result + summary, kCopiesOfResult * result);
   if (in_result > setup.limits.workspace_bytes)
-    throw PlanError(fmt::format("the result of {} cells needs {:.3g} GB, more than the {:.3g} GB that may be used: fewer cells or inputs, "
-                                "or a larger --memory",
-                                plan.cells.size(), in_result * 1e-9, setup.limits.workspace_bytes * 1e-9));
+    throw PlanError(fmt::format(
+        "the result of {} cells needs {:.3g} GB, more than the {:.3g} GB that may be used: fewer cells or inputs, "
+        "or a larger --memory",
+        plan.cells.size(), in_result * 1e-9, setup.limits.workspace_bytes * 1e-9));
   // Beside the program as it stands now; it stood higher while data files were read, and will beside the result.
-  const double now = static_cast<double>(io::resident_memory_bytes()), reading = static_cast<double>(io::peak_memory_bytes()) - now;
-  plan.peak_bytes = now + kBlasBytes * setup.limits.workers + std::max(work, kLibraryBytes + std::max(in_result, result + reading));
+  const double now = static_cast<double>(io::resident_memory_bytes()),
+               reading = static_cast<double>(io::peak_memory_bytes()) - now;
+  plan.peak_bytes =
+      now + kBlasBytes * setup.limits.workers + std::max(work, kLibraryBytes + std::max(in_result, result + reading));
   return plan;
 }
 
@@ -97,7 +103,9 @@ void find_largest_z(const io::Result& result, RunOutcome& outcome) {
   }
 }
 
-fs::path checkpoint_path(const fs::path& folder, const std::string& cell) { return folder / ".unfinished" / io::cell_file_name(cell); }
+fs::path checkpoint_path(const fs::path& folder, const std::string& cell) {
+  return folder / ".unfinished" / io::cell_file_name(cell);
+}
 
 /// 10^9 operations a network, the unit of the progress bar; a random draw counts as 30.
 double work_per_replicate(const CellPlan& plan) {
@@ -152,7 +160,8 @@ void record_plan(io::RunRecord& record, const RunPlan& plan, const RunSetup& set
 }  // namespace
 
 io::Recipe load_recipe(const fs::path& path, const std::vector<std::string>& overrides) {
-  return io::Recipe::load(path, [](const std::string& name) { return find_experiment(name).schema(); }, overrides);
+  return io::Recipe::load(
+      path, [](const std::string& name) { return find_experiment(name).schema(); }, overrides);
 }
 
 RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options) {
@@ -161,12 +170,13 @@ RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options) {
 }
 
 std::string plan_table(const RunPlan& plan) {
-  std::string out = fmt::format("{:<44} {:>10} {:>10} {:>10} {:>10}  {}\n", "cell", "networks", "memory", "Gflop", "draws", "engine, reason");
+  std::string out = fmt::format("{:<44} {:>10} {:>10} {:>10} {:>10}  {}\n", "cell", "networks", "memory", "Gflop",
+                                "draws", "engine, reason");
   for (const CellPlan& cell : plan.cells)
-    out += fmt::format("{:<44} {:>10} {:>7.1f} MB {:>10.3g} {:>10.3g}  {}: {}\n", cell.cell, cell.replicates, cell.bytes * 1e-6,
-                       cell.flops * 1e-9, cell.draws, cell.engine, cell.reason);
-  return out + fmt::format("in all: {:.3g} Gflop, {:.3g} random draws, peak memory {:.0f} MB, on {}\n", plan.flops * 1e-9, plan.draws,
-                           plan.peak_bytes * 1e-6, plan.device);
+    out += fmt::format("{:<44} {:>10} {:>7.1f} MB {:>10.3g} {:>10.3g}  {}: {}\n", cell.cell, cell.replicates,
+                       cell.bytes * 1e-6, cell.flops * 1e-9, cell.draws, cell.engine, cell.reason);
+  return out + fmt::format("in all: {:.3g} Gflop, {:.3g} random draws, peak memory {:.0f} MB, on {}\n",
+                           plan.flops * 1e-9, plan.draws, plan.peak_bytes * 1e-6, plan.device);
 }
 
 RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
@@ -192,7 +202,8 @@ RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
   for (const io::Cell& cell : setup.sweep.cells) {
     // Cells of one segment end before anybody looks; the next one must not begin.
     if (io::interrupts() > 0) throw Interrupted("interrupted: finished cells are on disk; go on with --resume");
-    if (!run_cell(experiment, setup, cell, *backend, folder, present.finished.count(cell.name) > 0, work_per_replicate(plan.cells[outcome.cells]), progress))
+    if (!run_cell(experiment, setup, cell, *backend, folder, present.finished.count(cell.name) > 0,
+                  work_per_replicate(plan.cells[outcome.cells]), progress))
       ++outcome.resumed_cells;
     ++outcome.cells;
   }
@@ -206,7 +217,8 @@ RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
 }
 
 io::Result summarise_folder(const fs::path& folder) {
-  const io::Recipe recipe = io::read_recipe(folder, [](const std::string& name) { return find_experiment(name).schema(); });
+  const io::Recipe recipe =
+      io::read_recipe(folder, [](const std::string& name) { return find_experiment(name).schema(); });
   return summarise(find_experiment(recipe.schema().experiment), make_setup(recipe, {}), folder);
 }
 

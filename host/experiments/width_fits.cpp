@@ -18,10 +18,10 @@ constexpr std::size_t kFitNumbers = 9;
 
 /// The cells along the width axis at fixed other coordinates.
 struct WidthFits::Curve {
-  std::size_t outer = 0;                 // position among the other axes
-  estimators::WidthCurve points;         // widths at or above fit.min_width
+  std::size_t outer = 0;          // position among the other axes
+  estimators::WidthCurve points;  // widths at or above fit.min_width
   std::vector<estimators::GroupSample> groups;
-  std::vector<std::size_t> positions;    // of the points, in the grid
+  std::vector<std::size_t> positions;  // of the points, in the grid
 };
 
 std::vector<io::KeySpec> width_fit_keys() {
@@ -110,7 +110,8 @@ void WidthFits::write(io::Result& result) const {
   numbers.name = "fit_number";
   numbers.units = "1";
   numbers.description = "A n^-p (1 + b/n): numbers of a fit; p_low and p_high bound the 95 % interval";
-  numbers.values = std::vector<std::string>{"A", "p", "p_low", "p_high", "b", "b_low", "b_high", "chi2_per_dof", "chi2_p"};
+  numbers.values =
+      std::vector<std::string>{"A", "p", "p_low", "p_high", "b", "b_low", "b_high", "chi2_per_dof", "chi2_p"};
   result.axes.push_back(numbers);
   for (const Index scalar : kFitted) {
     const std::string name = estimators::kNetworkScalars[scalar];
@@ -134,11 +135,11 @@ void WidthFits::write(io::Result& result) const {
         fitted.insert(fitted.end(), kFitNumbers, kNaN);
         continue;
       }
-      const auto interval =
-          estimators::bootstrap_fit(curve.points, estimators::group_resampler(curve.points, curve.groups, bootstrap), options, bootstrap);
+      const auto interval = estimators::bootstrap_fit(
+          curve.points, estimators::group_resampler(curve.points, curve.groups, bootstrap), options, bootstrap);
       const double chi2 = fit.dof > 0 ? fit.chi2 / static_cast<double>(fit.dof) : kNaN;
-      fitted.insert(fitted.end(), {fit.amplitude, fit.exponent, interval.exponent_lo, interval.exponent_hi, fit.correction,
-                                   interval.correction_lo, interval.correction_hi, chi2, fit.chi2_p});
+      fitted.insert(fitted.end(), {fit.amplitude, fit.exponent, interval.exponent_lo, interval.exponent_hi,
+                                   fit.correction, interval.correction_lo, interval.correction_hi, chi2, fit.chi2_p});
     }
     io::NamedArray array;
     array.name = name + "_fit";
@@ -153,7 +154,8 @@ void WidthFits::write(io::Result& result) const {
     result.extras.push_back(std::move(array));
     const std::string what = "d log|" + name + "| / d log n from this width to the next";
     result.extras.push_back(cell_array(grid_, name + "_local_slope", what, std::move(slope)));
-    result.extras.push_back(cell_array(grid_, name + "_local_slope_se", what + ", standard error", std::move(slope_se)));
+    result.extras.push_back(
+        cell_array(grid_, name + "_local_slope_se", what + ", standard error", std::move(slope_se)));
   }
 }
 

@@ -20,8 +20,9 @@ class WidthFits {
 
   void add(std::size_t cell, const estimators::KernelStatistics& statistics);
 
-  /// For each fitted scalar NAME: NAME_fit over the other axes and `fit_number`, NAME_local_slope and its error over all
-  /// axes (the slope from a width to the next; NaN at the last), and an attribute with the reasons where there is no fit.
+  /// For each fitted scalar NAME: NAME_fit over the other axes and `fit_number`, NAME_local_slope and its error over
+  /// all axes (the slope from a width to the next; NaN at the last), and an attribute with the reasons where there is
+  /// no fit.
   void write(io::Result& result) const;
 
  private:
@@ -32,7 +33,7 @@ class WidthFits {
   const CellGrid& grid_;
   std::size_t width_axis_ = 0;
   bool active_ = false;
-  std::vector<std::vector<estimators::GroupSample>> samples_;     // by scalar, by grid position; no groups = not finished
+  std::vector<std::vector<estimators::GroupSample>> samples_;  // by scalar, by grid position; no groups = not finished
   std::vector<std::vector<estimators::Estimate>> values_;
 };
 

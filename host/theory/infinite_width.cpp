@@ -72,24 +72,26 @@ auto moments_at(Index layer, double variance, const Moments& moments) {
   try {
     return moments();
   } catch (const ContractError&) {
-    throw RecipeError("the infinite-width kernel reaches " + std::to_string(variance) + " at hidden layer " + std::to_string(layer) +
-                      ", where the activation's moments cannot be computed. Way out: a smaller model.sigma_w, model.sigma_b or "
-                      "model.depth, smaller inputs, or another model.activation");
+    throw RecipeError(
+        "the infinite-width kernel reaches " + std::to_string(variance) + " at hidden layer " + std::to_string(layer) +
+        ", where the activation's moments cannot be computed. Way out: a smaller model.sigma_w, model.sigma_b or "
+        "model.depth, smaller inputs, or another model.activation");
   }
 }
 
 /// What pairs need of one input: K, T and the single-input moments in front of each layer l >= 1.
 struct DiagonalPath {
-  std::vector<Entry> entry;        // layers 1 .. L+1
-  std::vector<double> variance;    // of the argument of phi, hidden layers 1 .. L
-  std::vector<DualMoments> dual;   // E[phi^2], E[phi'^2] at that variance
+  std::vector<Entry> entry;       // layers 1 .. L+1
+  std::vector<double> variance;   // of the argument of phi, hidden layers 1 .. L
+  std::vector<DualMoments> dual;  // E[phi^2], E[phi'^2] at that variance
 };
 
 DiagonalPath diagonal_path(const Recursion& recursion, double squared_norm) {
   const auto finite = [](Entry e) {
     if (std::isfinite(e.nngp) && std::isfinite(e.ntk)) return e;
-    throw RecipeError("the infinite-width kernel overflows: it grows beyond 1e308 with the layers. Way out: a smaller "
-                      "model.sigma_w, model.sigma_b or model.depth, or smaller inputs");
+    throw RecipeError(
+        "the infinite-width kernel overflows: it grows beyond 1e308 with the layers. Way out: a smaller "
+        "model.sigma_w, model.sigma_b or model.depth, or smaller inputs");
   };
   DiagonalPath path;
   path.entry.push_back(finite(recursion.first(squared_norm)));
@@ -116,10 +118,9 @@ void pair_path(const Recursion& recursion, const DiagonalPath& a, const Diagonal
     const auto l = static_cast<std::size_t>(layer - 1);
     const bool same = e.nngp == a.entry[l].nngp && e.nngp == b.entry[l].nngp;
     const Entry inner = recursion.normalised(e, a.entry[l].nngp, b.entry[l].nngp);
-    const DualMoments dual = same ? a.dual[l]
-                                  : moments_at(layer, a.variance[l], [&] {
-                                      return dual_moments(recursion.activation(), {a.variance[l], inner.nngp, b.variance[l]});
-                                    });
+    const DualMoments dual = same ? a.dual[l] : moments_at(layer, a.variance[l], [&] {
+      return dual_moments(recursion.activation(), {a.variance[l], inner.nngp, b.variance[l]});
+    });
     e = recursion.next(layer, e, inner, dual);
     visit_layer(layer, e);
   }
@@ -239,7 +240,8 @@ std::string infinite_width_caveat(const Network& network) {
     if (sum > 0.0) share = std::max(share, top * top / sum);
   }
   if (share > 0.05)
-    add("One unit carries the fraction " + std::to_string(share) + " of the sum of squared unit multipliers: the limit "
+    add("One unit carries the fraction " + std::to_string(share) +
+        " of the sum of squared unit multipliers: the limit "
         "formulas hold when every fraction is small.");
   return caveat;
 }

@@ -12,14 +12,18 @@ CBLAS_TRANSPOSE flag(Op op) { return op == Op::plain ? CblasNoTrans : CblasTrans
 
 }  // namespace
 
-void gemm(Index rows, Index cols, Index inner, float alpha, Operand<float> a, Operand<float> b, float beta, float* c, Index c_stride) {
-  cblas_sgemm(CblasRowMajor, flag(a.op), flag(b.op), static_cast<int>(rows), static_cast<int>(cols), static_cast<int>(inner), alpha,
-              a.data, static_cast<int>(a.stride), b.data, static_cast<int>(b.stride), beta, c, static_cast<int>(c_stride));
+void gemm(Index rows, Index cols, Index inner, float alpha, Operand<float> a, Operand<float> b, float beta, float* c,
+          Index c_stride) {
+  cblas_sgemm(CblasRowMajor, flag(a.op), flag(b.op), static_cast<int>(rows), static_cast<int>(cols),
+              static_cast<int>(inner), alpha, a.data, static_cast<int>(a.stride), b.data, static_cast<int>(b.stride),
+              beta, c, static_cast<int>(c_stride));
 }
 
-void gemm(Index rows, Index cols, Index inner, double alpha, Operand<double> a, Operand<double> b, double beta, double* c, Index c_stride) {
-  cblas_dgemm(CblasRowMajor, flag(a.op), flag(b.op), static_cast<int>(rows), static_cast<int>(cols), static_cast<int>(inner), alpha,
-              a.data, static_cast<int>(a.stride), b.data, static_cast<int>(b.stride), beta, c, static_cast<int>(c_stride));
+void gemm(Index rows, Index cols, Index inner, double alpha, Operand<double> a, Operand<double> b, double beta,
+          double* c, Index c_stride) {
+  cblas_dgemm(CblasRowMajor, flag(a.op), flag(b.op), static_cast<int>(rows), static_cast<int>(cols),
+              static_cast<int>(inner), alpha, a.data, static_cast<int>(a.stride), b.data, static_cast<int>(b.stride),
+              beta, c, static_cast<int>(c_stride));
 }
 
 void use_single_threaded_blas() {

@@ -24,7 +24,8 @@ void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, doub
   std::fill(out, out + rows * cols, 0.0);
   for (Index first = 0; first < a.length; first += kUnitTile) {
     const Index inner = std::min(kUnitTile, a.length - first);
-    gemm(rows, cols, inner, T(1), {a.data + first, a.stride}, {b.data + first, b.stride, Op::transposed}, T(0), partial.data(), cols);
+    gemm(rows, cols, inner, T(1), {a.data + first, a.stride}, {b.data + first, b.stride, Op::transposed}, T(0),
+         partial.data(), cols);
     for (Index k = 0; k < rows * cols; ++k) out[k] += static_cast<double>(partial[static_cast<std::size_t>(k)]);
   }
 }
@@ -33,15 +34,16 @@ void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, doub
 template <class T>
 class BlockContraction {
  public:
-  BlockContraction(const Network& network, const Signals<T>& a, const Signals<T>& b, Index i, Index rows, Index j, Index cols)
+  BlockContraction(const Network& network, const Signals<T>& a, const Signals<T>& b, Index i, Index rows, Index j,
+                   Index cols)
       : network_(network), shape_(network.shape), a_(a), b_(b), i_(i), rows_(rows), j_(j), cols_(cols) {}
 
   /// <h_{l-1}, h_{l-1}'> of the features that enter layer l; layer 0: the inputs themselves.
   void feature_gram(Index layer, std::vector<double>& out) {
     out.resize(static_cast<std::size_t>(rows_ * cols_));
     if (layer == 0) {
-      gram<T>({a_.inputs.row(i_), a_.inputs.stride, a_.inputs.cols}, {b_.inputs.row(j_), b_.inputs.stride, b_.inputs.cols}, rows_, cols_,
-              partial_, out.data());
+      gram<T>({a_.inputs.row(i_), a_.inputs.stride, a_.inputs.cols},
+              {b_.inputs.row(j_), b_.inputs.stride, b_.inputs.cols}, rows_, cols_, partial_, out.data());
       return;
     }
     const Index n = shape_.fan_in(layer);
@@ -74,7 +76,8 @@ class BlockContraction {
     if (l == shape_.depth()) {  // B is the identity between outputs
       for (Index r = 0; r < rows_; ++r)
         for (Index c = 0; c < cols_; ++c)
-          for (Index o = 0; o < (blocks == NtkBlocks::trace ? 1 : outputs); ++o) out[slot(blocks, r, o, c, o)] += weighted[r * cols_ + c];
+          for (Index o = 0; o < (blocks == NtkBlocks::trace ? 1 : outputs); ++o)
+            out[slot(blocks, r, o, c, o)] += weighted[r * cols_ + c];
       return;
     }
     const Index n = shape_.fan_out(l);
@@ -93,10 +96,12 @@ class BlockContraction {
     dots_.resize(static_cast<std::size_t>(rows_ * cols_));
     for (Index o = 0; o < (trace ? 1 : outputs); ++o) {
       const Index length = trace ? outputs * n : n;
-      gram<T>({b1 + o * n, outputs * n, length}, {b2 + o * n, outputs * n, length}, rows_, cols_, partial_, dots_.data());
+      gram<T>({b1 + o * n, outputs * n, length}, {b2 + o * n, outputs * n, length}, rows_, cols_, partial_,
+              dots_.data());
       const double share = trace ? 1.0 / static_cast<double>(outputs) : 1.0;
       for (Index r = 0; r < rows_; ++r)
-        for (Index c = 0; c < cols_; ++c) out[slot(blocks, r, o, c, o)] += share * weighted[r * cols_ + c] * dots_[r * cols_ + c];
+        for (Index c = 0; c < cols_; ++c)
+          out[slot(blocks, r, o, c, o)] += share * weighted[r * cols_ + c] * dots_[r * cols_ + c];
     }
   }
 
@@ -123,7 +128,8 @@ struct Placement {
   void write(const std::vector<double>& block, Index rows, Index cols, bool mirror) const {
     const Index block_stride = cols * width;
     for (Index r = 0; r < rows * height; ++r)
-      for (Index c = 0; c < block_stride; ++c) out[(row * height + r) * stride + col * width + c] = block[r * block_stride + c];
+      for (Index c = 0; c < block_stride; ++c)
+        out[(row * height + r) * stride + col * width + c] = block[r * block_stride + c];
     if (!mirror) return;
     // Entry (i, o; j, p) of the array is entry (j, p; i, o) of its mirror; `diagonal` keeps o in the fast index.
     for (Index i = 0; i < rows; ++i)
@@ -142,7 +148,8 @@ struct Placement {
 }  // namespace
 
 template <class T>
-void contract_kernel(const Network& network, const Signals<T>& a, const Signals<T>& b, const KernelTarget& target, bool parallel) {
+void contract_kernel(const Network& network, const Signals<T>& a, const Signals<T>& b, const KernelTarget& target,
+                     bool parallel) {
   const Index outputs = network.shape.outputs, n1 = a.inputs.rows, n2 = b.inputs.rows;
   const bool same = target.symmetric && target.row == target.col;
   // Blocks of full kernels hold O x O numbers an entry; they are cut so that a block stays in cache.
@@ -161,7 +168,8 @@ void contract_kernel(const Network& network, const Signals<T>& a, const Signals<
     std::vector<double> out;
     if (target.ntk) {
       contraction.ntk(target.blocks, out);
-      Placement{target.ntk, target.row + i, target.col + j, height, width, target.cols * width}.write(out, rows, cols, mirror);
+      Placement{target.ntk, target.row + i, target.col + j, height, width, target.cols * width}.write(out, rows, cols,
+                                                                                                      mirror);
     }
     if (target.nngp) {
       const LayerScale& readout = network.layers.back();
@@ -173,6 +181,7 @@ void contract_kernel(const Network& network, const Signals<T>& a, const Signals<
 }
 
 template void contract_kernel(const Network&, const Signals<float>&, const Signals<float>&, const KernelTarget&, bool);
-template void contract_kernel(const Network&, const Signals<double>&, const Signals<double>&, const KernelTarget&, bool);
+template void contract_kernel(const Network&, const Signals<double>&, const Signals<double>&, const KernelTarget&,
+                              bool);
 
 }  // namespace widelab::cpu

@@ -18,9 +18,12 @@ struct KernelTarget {
 
 /// Adds nothing: every entry of the pair's block is written once.
 template <class T>
-void contract_kernel(const Network& network, const Signals<T>& a, const Signals<T>& b, const KernelTarget& target, bool parallel);
+void contract_kernel(const Network& network, const Signals<T>& a, const Signals<T>& b, const KernelTarget& target,
+                     bool parallel);
 
-extern template void contract_kernel(const Network&, const Signals<float>&, const Signals<float>&, const KernelTarget&, bool);
-extern template void contract_kernel(const Network&, const Signals<double>&, const Signals<double>&, const KernelTarget&, bool);
+extern template void contract_kernel(const Network&, const Signals<float>&, const Signals<float>&, const KernelTarget&,
+                                     bool);
+extern template void contract_kernel(const Network&, const Signals<double>&, const Signals<double>&,
+                                     const KernelTarget&, bool);
 
 }  // namespace widelab::cpu

@@ -25,8 +25,10 @@ inline bool elementwise_init(const Network& network) {
 
 /// The plan that an op on this machine follows. Weights of other than elementwise laws have to be stored.
 template <class T>
-StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, Index rows, Index cols, bool backward, DeviceLimits limits) {
-  WIDELAB_REQUIRE(weights.stored || elementwise_init(network), "orthogonal and file weights must be stored before a kernel op");
+StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, Index rows, Index cols, bool backward,
+                      DeviceLimits limits) {
+  WIDELAB_REQUIRE(weights.stored || elementwise_init(network),
+                  "orthogonal and file weights must be stored before a kernel op");
   limits.workers = worker_count(limits.workers);
   KernelWorkload work;
   work.members = weights.members;
@@ -40,7 +42,8 @@ StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, I
 
 /// body(member, weights of the member, worker) for every member, in parallel if the plan says so.
 template <class T, class Body>
-void for_each_member(const Network& network, const MemberWeights<T>& weights, const StoragePlan& plan, const Body& body) {
+void for_each_member(const Network& network, const MemberWeights<T>& weights, const StoragePlan& plan,
+                     const Body& body) {
   use_single_threaded_blas();
   const ParamLayout layout(network.shape);
   std::vector<Worker<T>> workers(static_cast<std::size_t>(plan.members_in_parallel ? omp_get_max_threads() : 1));

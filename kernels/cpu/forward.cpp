@@ -16,8 +16,10 @@ void run(const ForwardProblem<T>& problem) {
   for_each_member(network, problem.weights, plan, [&](Index e, WeightTiles<T>& weights, Worker<T>& worker) {
     for (Index row = 0; row < x.rows; row += plan.input_tile) {
       const Index rows = std::min(plan.input_tile, x.rows - row);
-      compute_signals(network, weights, {x.row(row), rows, x.cols, x.stride}, {false, true, !plan.members_in_parallel}, worker.first);
-      std::copy(worker.first.f.begin(), worker.first.f.end(), problem.outputs + (e * x.rows + row) * network.shape.outputs);
+      compute_signals(network, weights, {x.row(row), rows, x.cols, x.stride}, {false, true, !plan.members_in_parallel},
+                      worker.first);
+      std::copy(worker.first.f.begin(), worker.first.f.end(),
+                problem.outputs + (e * x.rows + row) * network.shape.outputs);
     }
   });
 }

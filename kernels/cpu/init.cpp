@@ -20,8 +20,10 @@ namespace {
 template <class T>
 void orthogonal(const StreamId& id, Index rows, Index cols, double std, T* out) {
   const Index tall = std::max(rows, cols), narrow = std::min(rows, cols);
-  std::vector<double> draws(static_cast<std::size_t>(rows * cols)), q(draws.size()), tau(static_cast<std::size_t>(narrow));
-  for (Index i = 0; i < rows; ++i) fill_init_row(InitKind::normal, id, static_cast<std::uint32_t>(i), 0, cols, 1.0, draws.data() + i * cols);
+  std::vector<double> draws(static_cast<std::size_t>(rows * cols)), q(draws.size()),
+      tau(static_cast<std::size_t>(narrow));
+  for (Index i = 0; i < rows; ++i)
+    fill_init_row(InitKind::normal, id, static_cast<std::uint32_t>(i), 0, cols, 1.0, draws.data() + i * cols);
   const bool is_tall = rows >= cols;
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < cols; ++j) q[is_tall ? i * cols + j : j * rows + i] = draws[i * cols + j];
@@ -57,8 +59,8 @@ void run(const InitProblem<T>& problem) {
     else
       for (Index i = 0; i < rows; ++i)
         fill_init_row(scale.weight_law, id, static_cast<std::uint32_t>(i), 0, cols, scale.weight_std, w + i * cols);
-    fill_init_row(scale.bias_law, problem.init[e].stream(Stream::biases, static_cast<std::uint8_t>(l)), 0, 0, rows, scale.bias_std,
-                  problem.parameters + e * layout.size + layout.bias_offset[at]);
+    fill_init_row(scale.bias_law, problem.init[e].stream(Stream::biases, static_cast<std::uint8_t>(l)), 0, 0, rows,
+                  scale.bias_std, problem.parameters + e * layout.size + layout.bias_offset[at]);
   });
 }
 

@@ -12,7 +12,8 @@ constexpr Index kBatch = 4 * kLanes;
 
 /// 64 draws from kLanes consecutive blocks. Structure of arrays, so that every loop vectorises.
 template <InitKind kind>
-[[gnu::always_inline]] inline void draw_batch(const StreamId& id, std::uint32_t row, std::uint32_t first_block, float* out) {
+[[gnu::always_inline]] inline void draw_batch(const StreamId& id, std::uint32_t row, std::uint32_t first_block,
+                                              float* out) {
   std::uint32_t word[4][kLanes];
   float draw[4][kLanes];
   for (int i = 0; i < kLanes; ++i) {
@@ -39,7 +40,8 @@ template <InitKind kind>
 }
 
 template <InitKind kind, class T>
-[[gnu::always_inline]] inline void fill_row(const StreamId& id, std::uint32_t row, Index first_col, Index count, T scale, T* out) {
+[[gnu::always_inline]] inline void fill_row(const StreamId& id, std::uint32_t row, Index first_col, Index count,
+                                            T scale, T* out) {
   float batch[kBatch];
   for (Index done = 0; done < count; done += kBatch) {
     draw_batch<kind>(id, row, static_cast<std::uint32_t>((first_col + done) / 4), batch);
@@ -52,10 +54,12 @@ template <InitKind kind, class T>
 }
 
 // One function a law and type, because only plain functions can be cloned for several instruction sets.
-WIDELAB_CLONES void fill_normal(const StreamId& id, std::uint32_t row, Index first, Index count, float scale, float* out) {
+WIDELAB_CLONES void fill_normal(const StreamId& id, std::uint32_t row, Index first, Index count, float scale,
+                                float* out) {
   fill_row<InitKind::normal>(id, row, first, count, scale, out);
 }
-WIDELAB_CLONES void fill_normal_wide(const StreamId& id, std::uint32_t row, Index first, Index count, double scale, double* out) {
+WIDELAB_CLONES void fill_normal_wide(const StreamId& id, std::uint32_t row, Index first, Index count, double scale,
+                                     double* out) {
   fill_row<InitKind::normal>(id, row, first, count, scale, out);
 }
 
@@ -73,14 +77,16 @@ void fill_normal_row(const StreamId& id, std::uint32_t row, Index first_col, Ind
   fill_normal(id, row, first_col, count, scale, out);
 }
 
-void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale, float* out) {
+void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale,
+                   float* out) {
   if (kind == InitKind::normal)
     fill_normal(id, row, first_col, count, static_cast<float>(scale), out);
   else
     fill_other(kind, id, row, first_col, count, static_cast<float>(scale), out);
 }
 
-void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale, double* out) {
+void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale,
+                   double* out) {
   if (kind == InitKind::normal)
     fill_normal_wide(id, row, first_col, count, scale, out);
   else

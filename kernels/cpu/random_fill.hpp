@@ -13,7 +13,9 @@ namespace widelab::cpu {
 void fill_normal_row(const StreamId& id, std::uint32_t row, Index first_col, Index count, float scale, float* out);
 
 /// The same for any elementwise law, widened to T before scaling.
-void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale, float* out);
-void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale, double* out);
+void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale,
+                   float* out);
+void fill_init_row(InitKind kind, const StreamId& id, std::uint32_t row, Index first_col, Index count, double scale,
+                   double* out);
 
 }  // namespace widelab::cpu

@@ -8,25 +8,27 @@
 namespace widelab::cpu {
 namespace {
 
-/// z (N x fan_out) = m h W^T, tile by tile of output units; finish(first, count) follows each tile while it is in cache.
+/// z (N x fan_out) = m h W^T, tile by tile of output units; finish(first, count) follows each tile while it is in
+/// cache.
 template <class T, class Finish>
-void multiply_forward(const Network& network, WeightTiles<T>& weights, Index layer, MatrixView<const T> h, bool parallel, T* z,
-                      const Finish& finish) {
+void multiply_forward(const Network& network, WeightTiles<T>& weights, Index layer, MatrixView<const T> h,
+                      bool parallel, T* z, const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
   parallel_for(ceil_div(fan_out, kUnitTile), parallel, [&](Index t) {
     const Index row = t * kUnitTile, rows = std::min(kUnitTile, fan_out - row);
     Buffer<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(rows * fan_in) : 0);
     const Operand<T> w = weights.tile(layer, row, rows, 0, fan_in, true, buffer.data());
-    gemm(h.rows, rows, fan_in, multiplier, {h.data, h.stride}, {w.data, w.stride, Op::transposed}, T(0), z + row, fan_out);
+    gemm(h.rows, rows, fan_in, multiplier, {h.data, h.stride}, {w.data, w.stride, Op::transposed}, T(0), z + row,
+         fan_out);
     finish(row, rows);
   });
 }
 
 /// g (R x fan_in) = m dz W, R = N O: columns of W in tiles, each summed over row tiles in order, then finished.
 template <class T, class Finish>
-void multiply_backward(const Network& network, WeightTiles<T>& weights, Index layer, const T* dz, Index rows_of_dz, bool parallel, T* g,
-                       const Finish& finish) {
+void multiply_backward(const Network& network, WeightTiles<T>& weights, Index layer, const T* dz, Index rows_of_dz,
+                       bool parallel, T* g, const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
   parallel_for(ceil_div(fan_in, kUnitTile), parallel, [&](Index t) {
@@ -64,7 +66,8 @@ void normalise_row_backward(const T* y, T inverse_sd, Index n, T* g) {
   mean /= static_cast<double>(n);
   overlap /= static_cast<double>(n);
   for (Index j = 0; j < n; ++j)
-    g[j] = static_cast<T>((static_cast<double>(g[j]) - mean - static_cast<double>(y[j]) * overlap) * static_cast<double>(inverse_sd));
+    g[j] = static_cast<T>((static_cast<double>(g[j]) - mean - static_cast<double>(y[j]) * overlap) *
+                          static_cast<double>(inverse_sd));
 }
 
 /// h = s phi(y) and, if wanted, slope = s phi'(y), over one row.
@@ -87,9 +90,15 @@ template <class T>
 class Propagation {
  public:
   Propagation(const Network& network, WeightTiles<T>& weights, const SignalOptions& options, Signals<T>& signals)
-      : network_(network), shape_(network.shape), weights_(weights), options_(options), signals_(signals), n_(signals.inputs.rows) {
+      : network_(network),
+        shape_(network.shape),
+        weights_(weights),
+        options_(options),
+        signals_(signals),
+        n_(signals.inputs.rows) {
     const auto depth = static_cast<std::size_t>(shape_.depth());
-    for (auto* arrays : {&signals.h, &signals.b, &signals.slope, &signals.normalised, &signals.inverse_sd}) arrays->resize(depth);
+    for (auto* arrays : {&signals.h, &signals.b, &signals.slope, &signals.normalised, &signals.inverse_sd})
+      arrays->resize(depth);
   }
 
   void forward() {
@@ -129,7 +138,8 @@ class Propagation {
       if (l == depth - 1)
         spread_readout(b.data(), finish);
       else
-        multiply_backward(network_, weights_, l + 1, signals_.b[at + 1].data(), n_ * outputs, options_.parallel, b.data(), finish);
+        multiply_backward(network_, weights_, l + 1, signals_.b[at + 1].data(), n_ * outputs, options_.parallel,
+                          b.data(), finish);
       if (shape_.layer_norm) through_normalisation(l, b.data());
     }
   }
@@ -170,8 +180,8 @@ class Propagation {
     const auto at = static_cast<std::size_t>(l);
     const Index offset = i * shape_.fan_out(l) + first;
     const float* multipliers = shape_.multipliers(l);
-    activate_row(shape_.activation, y, multipliers ? multipliers + first : nullptr, count, signals_.h[at].data() + offset,
-                 options_.backward ? signals_.slope[at].data() + offset : nullptr);
+    activate_row(shape_.activation, y, multipliers ? multipliers + first : nullptr, count,
+                 signals_.h[at].data() + offset, options_.backward ? signals_.slope[at].data() + offset : nullptr);
   }
 
   /// LayerNorm needs whole rows, so it comes after all tiles.
@@ -231,8 +241,8 @@ class Propagation {
     const Index n = shape_.fan_out(l), outputs = shape_.outputs;
     parallel_for(n_, options_.parallel, [&](Index i) {
       for (Index o = 0; o < outputs; ++o)
-        normalise_row_backward(signals_.normalised[at].data() + i * n, signals_.inverse_sd[at][static_cast<std::size_t>(i)], n,
-                               b + (i * outputs + o) * n);
+        normalise_row_backward(signals_.normalised[at].data() + i * n,
+                               signals_.inverse_sd[at][static_cast<std::size_t>(i)], n, b + (i * outputs + o) * n);
     });
     add_stream_signals(l, 0, n, b);
   }
@@ -248,15 +258,17 @@ class Propagation {
 }  // namespace
 
 template <class T>
-void compute_signals(const Network& network, WeightTiles<T>& weights, MatrixView<const T> inputs, const SignalOptions& options,
-                     Signals<T>& signals) {
+void compute_signals(const Network& network, WeightTiles<T>& weights, MatrixView<const T> inputs,
+                     const SignalOptions& options, Signals<T>& signals) {
   signals.inputs = inputs;
   Propagation<T> propagation(network, weights, options, signals);
   propagation.forward();
   if (options.backward) propagation.backward();
 }
 
-template void compute_signals(const Network&, WeightTiles<float>&, MatrixView<const float>, const SignalOptions&, Signals<float>&);
-template void compute_signals(const Network&, WeightTiles<double>&, MatrixView<const double>, const SignalOptions&, Signals<double>&);
+template void compute_signals(const Network&, WeightTiles<float>&, MatrixView<const float>, const SignalOptions&,
+                              Signals<float>&);
+template void compute_signals(const Network&, WeightTiles<double>&, MatrixView<const double>, const SignalOptions&,
+                              Signals<double>&);
 
 }  // namespace widelab::cpu

@@ -24,17 +24,19 @@ struct Signals {
 };
 
 struct SignalOptions {
-  bool backward = true;    ///< fill b
-  bool outputs = true;     ///< fill f
-  bool parallel = false;   ///< share this member among all threads
+  bool backward = true;   ///< fill b
+  bool outputs = true;    ///< fill f
+  bool parallel = false;  ///< share this member among all threads
 };
 
 /// Runs `inputs` through the member. The result does not depend on `parallel` or on where the weights come from.
 template <class T>
-void compute_signals(const Network& network, WeightTiles<T>& weights, MatrixView<const T> inputs, const SignalOptions& options,
-                     Signals<T>& signals);
+void compute_signals(const Network& network, WeightTiles<T>& weights, MatrixView<const T> inputs,
+                     const SignalOptions& options, Signals<T>& signals);
 
-extern template void compute_signals(const Network&, WeightTiles<float>&, MatrixView<const float>, const SignalOptions&, Signals<float>&);
-extern template void compute_signals(const Network&, WeightTiles<double>&, MatrixView<const double>, const SignalOptions&, Signals<double>&);
+extern template void compute_signals(const Network&, WeightTiles<float>&, MatrixView<const float>, const SignalOptions&,
+                                     Signals<float>&);
+extern template void compute_signals(const Network&, WeightTiles<double>&, MatrixView<const double>,
+                                     const SignalOptions&, Signals<double>&);
 
 }  // namespace widelab::cpu

@@ -31,7 +31,8 @@ class WeightTiles {
       const LayerScale& scale = network_.layers[static_cast<std::size_t>(layer)];
       const StreamId id = init_.stream(Stream::weights, static_cast<std::uint8_t>(layer));
       for (Index i = 0; i < rows; ++i)
-        fill_init_row(scale.weight_law, id, static_cast<std::uint32_t>(row + i), col, cols, scale.weight_std, out + i * out_stride);
+        fill_init_row(scale.weight_law, id, static_cast<std::uint32_t>(row + i), col, cols, scale.weight_std,
+                      out + i * out_stride);
     }
     return {out, out_stride};
   }
@@ -46,7 +47,8 @@ class WeightTiles {
       return;
     }
     const LayerScale& scale = network_.layers[static_cast<std::size_t>(layer)];
-    fill_init_row(scale.bias_law, init_.stream(Stream::biases, static_cast<std::uint8_t>(layer)), 0, first, count, scale.bias_std, out);
+    fill_init_row(scale.bias_law, init_.stream(Stream::biases, static_cast<std::uint8_t>(layer)), 0, first, count,
+                  scale.bias_std, out);
   }
 
  private:

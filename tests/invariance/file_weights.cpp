@@ -34,7 +34,8 @@ std::vector<double> kernels(const std::string& model) {
   const auto backend = runtime::make_backend("cpu");
   engine::KernelSampler sampler(*backend, cell.task);
   std::vector<double> out;
-  sampler.run(cell.init_key, 0, kNetworks, [&](const engine::MemberKernels& m) { out.insert(out.end(), m.ntk.begin(), m.ntk.end()); });
+  sampler.run(cell.init_key, 0, kNetworks,
+              [&](const engine::MemberKernels& m) { out.insert(out.end(), m.ntk.begin(), m.ntk.end()); });
   return out;
 }
 
@@ -52,7 +53,8 @@ fs::path write_networks(Index networks, Index missing_numbers) {
   std::vector<double> weights(static_cast<std::size_t>(networks * size));
   cpu::init(InitProblem<double>{&cell.task.network, ids.data(), networks, weights.data()});
   weights.resize(static_cast<std::size_t>(networks * (size - missing_numbers)));
-  const fs::path path = fs::temp_directory_path() / ("widelab_file_weights_" + std::to_string(networks) + "_" + std::to_string(missing_numbers) + ".npy");
+  const fs::path path = fs::temp_directory_path() / ("widelab_file_weights_" + std::to_string(networks) + "_" +
+                                                     std::to_string(missing_numbers) + ".npy");
   fs::remove(path);
   data::write_npy(path.string(), {networks, size - missing_numbers}, weights);
   return path;

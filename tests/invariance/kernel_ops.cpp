@@ -26,7 +26,8 @@ std::vector<double> kernels(const Network& network, const std::vector<DrawId>& i
 }
 
 std::vector<test::NetworkCase> cases() {
-  return {test::NetworkCase{.widths = {37, 41}, .outputs = 2}, test::NetworkCase{.activation = "gelu", .widths = {1700, 1700}, .layer_norm = true, .residual = 0.5}};
+  return {test::NetworkCase{.widths = {37, 41}, .outputs = 2},
+          test::NetworkCase{.activation = "gelu", .widths = {1700, 1700}, .layer_norm = true, .residual = 0.5}};
 }
 
 template <class T>
@@ -81,7 +82,8 @@ TEST(Invariance, HoldingOrRegeneratingWeightsChangesNoBit) {
 
 TEST(Invariance, AnotherReplicateOrKeyIsAnotherNetwork) {
   const Network network = cases()[0].network();
-  const auto one = kernels<float>(network, {{7, 0}}), replicate = kernels<float>(network, {{7, 1}}), key = kernels<float>(network, {{8, 0}});
+  const auto one = kernels<float>(network, {{7, 0}}), replicate = kernels<float>(network, {{7, 1}}),
+             key = kernels<float>(network, {{8, 0}});
   EXPECT_NE(one, replicate);
   EXPECT_NE(one, key);
 }

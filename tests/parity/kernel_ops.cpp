@@ -1,5 +1,5 @@
-// The CPU kernel ops against the reference: structured kernels against explicit Jacobians, stored against drawn weights,
-// tiles against whole.
+// The CPU kernel ops against the reference: structured kernels against explicit Jacobians, stored against drawn
+// weights, tiles against whole.
 #include <gtest/gtest.h>
 
 #include "tests/support/random_problem.hpp"
@@ -26,9 +26,11 @@ template <class T>
 using NtkOp = void (*)(const NtkProblem<T>&);
 
 template <class T>
-Kernels<T> run(NtkOp<T> op, const Network& network, Index rows, Index cols, NtkBlocks blocks, DeviceLimits limits = {}, const T* stored = nullptr) {
+Kernels<T> run(NtkOp<T> op, const Network& network, Index rows, Index cols, NtkBlocks blocks, DeviceLimits limits = {},
+               const T* stored = nullptr) {
   const std::vector<DrawId> ids = test::draw_ids(kMembers);
-  const std::vector<T> x1 = test::normals<T>(rows, network.shape.input_dim, 1), x2 = test::normals<T>(cols, network.shape.input_dim, 2);
+  const std::vector<T> x1 = test::normals<T>(rows, network.shape.input_dim, 1),
+                       x2 = test::normals<T>(cols, network.shape.input_dim, 2);
   NtkProblem<T> problem;
   problem.network = &network;
   problem.weights = {kMembers, ids.data(), stored};
@@ -97,7 +99,8 @@ TEST(Ntk, ATooSmallMistakeIsSeen) {
 }
 
 TEST(Ntk, WorkspaceLimitsChangeTilesNotResults) {
-  const Network network = test::NetworkCase{.activation = "tanh", .widths = {1500, 1500}, .input_dim = 4, .outputs = 2}.network();
+  const Network network =
+      test::NetworkCase{.activation = "tanh", .widths = {1500, 1500}, .input_dim = 4, .outputs = 2}.network();
   const auto whole = run<double>(cpu::ntk, network, 37, 0, NtkBlocks::full);
   KernelWorkload work;
   work.members = kMembers;
@@ -133,7 +136,8 @@ TEST(Init, StoredWeightsGiveTheSameBitsAsDrawnOnes) {
     const std::vector<DrawId> ids = test::draw_ids(kMembers);
     std::vector<float> stored(static_cast<std::size_t>(kMembers * ParamLayout(network.shape).size));
     cpu::init(InitProblem<float>{&network, ids.data(), kMembers, stored.data()});
-    const auto drawn = run<float>(cpu::ntk, network, 5, 0, NtkBlocks::trace), given = run<float>(cpu::ntk, network, 5, 0, NtkBlocks::trace, {}, stored.data());
+    const auto drawn = run<float>(cpu::ntk, network, 5, 0, NtkBlocks::trace),
+               given = run<float>(cpu::ntk, network, 5, 0, NtkBlocks::trace, {}, stored.data());
     EXPECT_EQ(drawn.ntk, given.ntk) << c.name;
     EXPECT_EQ(drawn.outputs, given.outputs) << c.name;
   }
@@ -158,8 +162,10 @@ TEST(Forward, EqualsTheReference) {
     const Network network = c.network();
     const std::vector<DrawId> ids = test::draw_ids(kMembers);
     const std::vector<double> x = test::normals<double>(11, network.shape.input_dim, 3);
-    std::vector<double> fast(static_cast<std::size_t>(kMembers * 11 * network.shape.outputs), NAN), exact(fast.size(), NAN);
-    ForwardProblem<double> problem{&network, {kMembers, ids.data(), nullptr}, matrix_view(x.data(), 11, network.shape.input_dim), fast.data(), {}};
+    std::vector<double> fast(static_cast<std::size_t>(kMembers * 11 * network.shape.outputs), NAN),
+        exact(fast.size(), NAN);
+    ForwardProblem<double> problem{
+        &network, {kMembers, ids.data(), nullptr}, matrix_view(x.data(), 11, network.shape.input_dim), fast.data(), {}};
     cpu::forward(problem);
     problem.outputs = exact.data();
     reference::forward(problem);
@@ -171,10 +177,15 @@ TEST(Nngp, EqualsTheReference) {
   for (const test::NetworkCase& c : test::network_cases()) {
     const Network network = c.network();
     const std::vector<DrawId> ids = test::draw_ids(kMembers);
-    const std::vector<double> x = test::normals<double>(6, network.shape.input_dim, 3), y = test::normals<double>(4, network.shape.input_dim, 4);
+    const std::vector<double> x = test::normals<double>(6, network.shape.input_dim, 3),
+                              y = test::normals<double>(4, network.shape.input_dim, 4);
     std::vector<double> fast(static_cast<std::size_t>(kMembers * 24), NAN), exact(fast.size(), NAN);
-    NngpProblem<double> problem{&network, {kMembers, ids.data(), nullptr}, matrix_view(x.data(), 6, network.shape.input_dim),
-                                matrix_view(y.data(), 4, network.shape.input_dim), fast.data(), {}};
+    NngpProblem<double> problem{&network,
+                                {kMembers, ids.data(), nullptr},
+                                matrix_view(x.data(), 6, network.shape.input_dim),
+                                matrix_view(y.data(), 4, network.shape.input_dim),
+                                fast.data(),
+                                {}};
     cpu::nngp(problem);
     problem.nngp = exact.data();
     reference::nngp(problem);

@@ -20,7 +20,8 @@ std::vector<T> normals(Index rows, Index cols, std::uint64_t seed) {
   std::vector<T> out;
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < cols; ++j)
-      out.push_back(static_cast<T>(normal_at({seed, 0, Stream::test_only, 0}, static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j))));
+      out.push_back(static_cast<T>(
+          normal_at({seed, 0, Stream::test_only, 0}, static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(j))));
   return out;
 }
 
@@ -73,13 +74,15 @@ inline std::vector<NetworkCase> network_cases() {
     c.name = name;
     cases.push_back(std::move(c));
   };
-  for (const char* activation : {"identity", "relu", "leaky-relu(0.1)", "ab-relu(-0.3,1.2)", "erf", "gelu", "tanh", "sin", "cos", "quadratic",
-                                 "hermite(3)", "hermite-series(0.1,1,0.5)"}) {
+  for (const char* activation : {"identity", "relu", "leaky-relu(0.1)", "ab-relu(-0.3,1.2)", "erf", "gelu", "tanh",
+                                 "sin", "cos", "quadratic", "hermite(3)", "hermite-series(0.1,1,0.5)"}) {
     NetworkCase c;
     c.activation = activation;
     add(c, activation);
   }
-  for (const auto& [p, name] : {std::pair{Parametrization::standard, "standard"}, {Parametrization::mup, "mup"}, {Parametrization::mean_field, "mean-field"}}) {
+  for (const auto& [p, name] : {std::pair{Parametrization::standard, "standard"},
+                                {Parametrization::mup, "mup"},
+                                {Parametrization::mean_field, "mean-field"}}) {
     NetworkCase c;
     c.activation = "tanh";
     c.parametrization = p;
@@ -90,7 +93,8 @@ inline std::vector<NetworkCase> network_cases() {
   add(NetworkCase{.widths = {13, 11, 17}, .outputs = 3}, "three outputs");
   add(NetworkCase{.activation = "erf", .widths = {13, 13}, .outputs = 2, .layer_norm = true}, "LayerNorm");
   add(NetworkCase{.activation = "gelu", .widths = {11, 11, 11}, .outputs = 2, .residual = 0.7}, "residual");
-  add(NetworkCase{.activation = "tanh", .widths = {11, 11, 11}, .layer_norm = true, .residual = 0.5}, "LayerNorm and residual");
+  add(NetworkCase{.activation = "tanh", .widths = {11, 11, 11}, .layer_norm = true, .residual = 0.5},
+      "LayerNorm and residual");
   add(NetworkCase{.widths = {9, 6}, .outputs = 2, .unit_multipliers = true}, "unit multipliers");
   add(NetworkCase{.activation = "erf", .bias_init_std = 0.0}, "biases start at zero");
   add(NetworkCase{.activation = "erf", .train_bias = false}, "biases not trained");

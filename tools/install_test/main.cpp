@@ -1,4 +1,5 @@
-// What a user of the installed package writes first: a network, its infinite-width NTK, and the mean NTK of an ensemble.
+// What a user of the installed package writes first: a network, its infinite-width NTK, and the mean NTK of an
+// ensemble.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>

@@ -22,8 +22,8 @@ struct MlpShape {
   Index outputs = 1;
   Activation activation = Relu{};
   bool layer_norm = false;
-  double residual = 0.0;                              ///< alpha; 0 means no residual branches
-  std::vector<std::vector<float>> unit_multipliers;   ///< empty, or one vector of n_l entries for each hidden layer
+  double residual = 0.0;                             ///< alpha; 0 means no residual branches
+  std::vector<std::vector<float>> unit_multipliers;  ///< empty, or one vector of n_l entries for each hidden layer
 
   Index depth() const { return static_cast<Index>(widths.size()); }
   Index layers() const { return depth() + 1; }
@@ -54,7 +54,8 @@ inline void validate(const MlpShape& shape) {
       throw RecipeError("unit multipliers: one vector for each hidden layer is needed");
     for (std::size_t l = 0; l < shape.widths.size(); ++l)
       if (static_cast<Index>(shape.unit_multipliers[l].size()) != shape.widths[l])
-        throw RecipeError("unit multipliers of hidden layer " + std::to_string(l + 1) + ": need one entry for each unit");
+        throw RecipeError("unit multipliers of hidden layer " + std::to_string(l + 1) +
+                          ": need one entry for each unit");
   }
 }
 

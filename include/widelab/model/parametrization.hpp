@@ -63,9 +63,9 @@ struct InitChoice {
   bool train_bias = true;
   bool zero_readout = false;
   InitKind weight_law = InitKind::normal;
-  bool pytorch_default = false;      ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases; standard only
-  bool kernel_uses_rates = false;    ///< weight the NTK by the relative learning rates n^c instead of by 1
-  std::vector<bool> train_weights;   ///< empty = all; else one flag for each of the L + 1 layers
+  bool pytorch_default = false;     ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases; standard only
+  bool kernel_uses_rates = false;   ///< weight the NTK by the relative learning rates n^c instead of by 1
+  std::vector<bool> train_weights;  ///< empty = all; else one flag for each of the L + 1 layers
 };
 
 /// A network that a kernel can run: shape and scales.
@@ -80,23 +80,29 @@ inline const ScalingTable& scaling_table(Parametrization p) { return kScalingTab
 inline LayerScale layer_scale(const MlpShape& shape, const InitChoice& choice, Index layer) {
   const Index depth = shape.depth();
   const bool is_input = layer == 0, is_output = layer == depth;
-  const ScalingTable& table = scaling_table(
-      choice.parametrization == Parametrization::mean_field && depth > 1 ? Parametrization::mup : choice.parametrization);
-  const ParameterRole role = is_input ? ParameterRole::input : is_output ? ParameterRole::output : ParameterRole::hidden;
+  const ScalingTable& table =
+      scaling_table(choice.parametrization == Parametrization::mean_field && depth > 1 ? Parametrization::mup
+                                                                                       : choice.parametrization);
+  const ParameterRole role = is_input    ? ParameterRole::input
+                             : is_output ? ParameterRole::output
+                                         : ParameterRole::hidden;
   const ScalingRow& weight = table.rows[static_cast<std::size_t>(role)];
-  const ScalingRow& bias = table.rows[static_cast<std::size_t>(is_output ? ParameterRole::output_bias : ParameterRole::hidden_bias)];
+  const ScalingRow& bias =
+      table.rows[static_cast<std::size_t>(is_output ? ParameterRole::output_bias : ParameterRole::hidden_bias)];
   const double fan_in = static_cast<double>(shape.fan_in(layer));
   const double n = static_cast<double>(is_input ? shape.fan_out(layer) : shape.fan_in(layer));
   const double bias_n = static_cast<double>(is_output ? shape.fan_in(layer) : shape.fan_out(layer));
 
-  const double sigma = choice.sigma_w.size() == 1 ? choice.sigma_w.front() : choice.sigma_w[static_cast<std::size_t>(layer)];
+  const double sigma =
+      choice.sigma_w.size() == 1 ? choice.sigma_w.front() : choice.sigma_w[static_cast<std::size_t>(layer)];
   const double gain = sigma * (is_input ? 1.0 / std::sqrt(fan_in) : 1.0);
   LayerScale scale;
   scale.weight_multiplier = std::pow(n, -weight.multiplier_a) * (table.gain_in_multiplier ? gain : 1.0);
   scale.weight_std = std::pow(n, -weight.init_b) * (table.gain_in_multiplier ? 1.0 : gain);
   if (choice.sigma_b > 0.0) {
     scale.bias_multiplier = std::pow(bias_n, -bias.multiplier_a) * (table.gain_in_multiplier ? choice.sigma_b : 1.0);
-    scale.bias_std = std::pow(bias_n, -bias.init_b) * (table.gain_in_multiplier ? 1.0 : choice.sigma_b) * choice.bias_init_std;
+    scale.bias_std =
+        std::pow(bias_n, -bias.init_b) * (table.gain_in_multiplier ? 1.0 : choice.sigma_b) * choice.bias_init_std;
   }
   if (choice.pytorch_default) {
     scale.weight_std = scale.bias_std = 1.0 / std::sqrt(3.0 * fan_in);
@@ -107,7 +113,8 @@ inline LayerScale layer_scale(const MlpShape& shape, const InitChoice& choice, I
   if (!is_elementwise(scale.bias_law)) scale.bias_law = InitKind::normal;
   const bool trained = choice.train_weights.empty() || choice.train_weights[static_cast<std::size_t>(layer)];
   scale.weight_rate = trained ? (choice.kernel_uses_rates ? std::pow(n, weight.sgd_rate_c) : 1.0) : 0.0;
-  scale.bias_rate = trained && choice.train_bias ? (choice.kernel_uses_rates ? std::pow(bias_n, bias.sgd_rate_c) : 1.0) : 0.0;
+  scale.bias_rate =
+      trained && choice.train_bias ? (choice.kernel_uses_rates ? std::pow(bias_n, bias.sgd_rate_c) : 1.0) : 0.0;
   return scale;
 }
 
@@ -119,8 +126,8 @@ inline Network make_network(const MlpShape& shape, const InitChoice& choice) {
     throw RecipeError("model.sigma_w has " + std::to_string(choice.sigma_w.size()) + " entries: needs 1, or " +
                       std::to_string(layers) + " (one for each layer, the readout included)");
   if (!choice.train_weights.empty() && choice.train_weights.size() != layers)
-    throw RecipeError("model.train_layers has " + std::to_string(choice.train_weights.size()) + " flags: give one for each of the " +
-                      std::to_string(layers) + " layers, or [] to train all");
+    throw RecipeError("model.train_layers has " + std::to_string(choice.train_weights.size()) +
+                      " flags: give one for each of the " + std::to_string(layers) + " layers, or [] to train all");
   if (choice.pytorch_default && choice.parametrization != Parametrization::standard)
     throw RecipeError("model.init = \"pytorch\" needs model.parametrization = \"standard\"");
   Network network{shape, {}};

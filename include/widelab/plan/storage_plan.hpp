@@ -22,23 +22,23 @@ constexpr Index kernel_block(Index inputs) { return inputs <= 256 ? 64 : 128; }
 /// What is asked of the kernel ops.
 struct KernelWorkload {
   Index members = 1;
-  Index rows = 1;            ///< N1
-  Index cols = 0;            ///< N2; 0 = symmetric problem
-  bool backward = true;      ///< false: features only (forward, nngp)
-  bool weights_given = false;///< weights are stored already, so none are drawn
+  Index rows = 1;              ///< N1
+  Index cols = 0;              ///< N2; 0 = symmetric problem
+  bool backward = true;        ///< false: features only (forward, nngp)
+  bool weights_given = false;  ///< weights are stored already, so none are drawn
   bool elementwise_init = true;
-  int scalar_bytes = 4;      ///< 4: fp32, 8: fp64
+  int scalar_bytes = 4;  ///< 4: fp32, 8: fp64
 };
 
 struct StoragePlan {
-  bool hold_weights = false;   ///< a member's drawn weights are kept from the forward to the backward pass
+  bool hold_weights = false;        ///< a member's drawn weights are kept from the forward to the backward pass
   bool members_in_parallel = true;  ///< one member a worker; otherwise the workers share one member
   Index members_at_once = 1;
-  Index input_tile = 1;        ///< inputs whose signals are held at once (two tiles, if less than all)
-  double bytes_per_member = 0; ///< workspace of a member in flight
-  double total_bytes = 0;      ///< workspace of all members in flight
-  double flops = 0;            ///< of the whole workload, matrix products only
-  double draws = 0;            ///< random numbers of the whole workload
+  Index input_tile = 1;         ///< inputs whose signals are held at once (two tiles, if less than all)
+  double bytes_per_member = 0;  ///< workspace of a member in flight
+  double total_bytes = 0;       ///< workspace of all members in flight
+  double flops = 0;             ///< of the whole workload, matrix products only
+  double draws = 0;             ///< random numbers of the whole workload
   std::string reason;
 };
 
@@ -52,7 +52,8 @@ inline double signal_bytes(const MlpShape& shape, Index inputs, bool backward, i
   const double outputs = static_cast<double>(shape.outputs);
   const double copies = 1.0 + (backward ? 1.0 + outputs : 0.0) + (shape.layer_norm ? 1.0 : 0.0);
   // `widest`: the pre-activations of the layer at work and of the one below it.
-  return static_cast<double>(inputs) * scalar_bytes * (units * copies + widest * (shape.depth() > 1 ? 2.0 : 1.0) + outputs);
+  return static_cast<double>(inputs) * scalar_bytes *
+         (units * copies + widest * (shape.depth() > 1 ? 2.0 : 1.0) + outputs);
 }
 
 /// A member's weights, or tiles of them, one for each of the threads that share the member.
@@ -98,7 +99,9 @@ inline StoragePlan make_storage_plan(const MlpShape& shape, const KernelWorkload
     plan.bytes_per_member = signals + weight_bytes(shape, work, hold, parallel ? 1 : workers);
     plan.total_bytes = plan.bytes_per_member * static_cast<double>(plan.members_at_once);
     const double passes = hold || work.weights_given || !work.backward ? 1.0 : 2.0;
-    plan.draws = work.weights_given ? 0 : passes * static_cast<double>(ParamLayout(shape).size) * static_cast<double>(work.members);
+    plan.draws = work.weights_given
+                     ? 0
+                     : passes * static_cast<double>(ParamLayout(shape).size) * static_cast<double>(work.members);
     plan.reason = reason;
     return plan.total_bytes <= budget;
   };
@@ -111,17 +114,20 @@ inline StoragePlan make_storage_plan(const MlpShape& shape, const KernelWorkload
   const bool can_regenerate = work.weights_given || work.elementwise_init;
   if (can_regenerate) {
     if (many && settle(false, true, inputs, all_signals, "weights do not fit: regenerated in tiles")) return plan;
-    if (settle(false, false, inputs, all_signals, "weights do not fit: regenerated in tiles, workers share one member")) return plan;
+    if (settle(false, false, inputs, all_signals, "weights do not fit: regenerated in tiles, workers share one member"))
+      return plan;
   }
   for (Index tile = ceil_div(std::max(work.rows, work.cols), 2); tile >= 1; tile = tile > 1 ? ceil_div(tile, 2) : 0) {
     const double two_tiles = 2 * signal_bytes(shape, tile, work.backward, work.scalar_bytes);
     for (const bool hold : {true, false}) {
       if (!hold && !can_regenerate) continue;
-      if (settle(hold, false, tile, two_tiles, "signals do not fit: inputs in tiles of " + std::to_string(tile))) return plan;
+      if (settle(hold, false, tile, two_tiles, "signals do not fit: inputs in tiles of " + std::to_string(tile)))
+        return plan;
     }
   }
-  throw PlanError("one member needs " + std::to_string(plan.bytes_per_member * 1e-9) + " GB of workspace, more than the limit of " +
-                  std::to_string(budget * 1e-9) + " GB: use a narrower network, fewer inputs, fp32, or a larger memory limit");
+  throw PlanError("one member needs " + std::to_string(plan.bytes_per_member * 1e-9) +
+                  " GB of workspace, more than the limit of " + std::to_string(budget * 1e-9) +
+                  " GB: use a narrower network, fewer inputs, fp32, or a larger memory limit");
 }
 
 }  // namespace widelab

@@ -10,20 +10,20 @@
 namespace widelab {
 
 enum class Stream : std::uint8_t {
-  weights = 1,            // init role: layer = weight layer, (row, col) = (output unit, input unit)
-  biases = 2,             // init role: layer = weight layer, (0, output unit)
-  law_exact_forward = 3,  // init role: layer, (unit, input index): the Gaussian behind a unit's pre-activations
-  law_exact_backward = 4, // init role: layer, (unit, column): the Gaussian behind a unit's backward signals
-  scalar_chain = 5,       // init role: layer, (0, unit)
-  inputs = 16,            // data role: (example, coordinate)
-  class_of_example = 17,  // data role: (0, example): component of a mixture
-  data_directions = 18,   // data role: (direction, coordinate): teacher and mixture directions
-  random_labels = 19,     // data role: (0, example)
-  teacher_weights = 20,   // data role: as weights
-  teacher_biases = 21,    // data role: as biases
-  example_choice = 22,    // data role: order in which examples are drawn from a file
-  label_noise = 32,       // label_noise role: (example, output)
-  bootstrap = 48,         // estimators: (resample, group)
+  weights = 1,             // init role: layer = weight layer, (row, col) = (output unit, input unit)
+  biases = 2,              // init role: layer = weight layer, (0, output unit)
+  law_exact_forward = 3,   // init role: layer, (unit, input index): the Gaussian behind a unit's pre-activations
+  law_exact_backward = 4,  // init role: layer, (unit, column): the Gaussian behind a unit's backward signals
+  scalar_chain = 5,        // init role: layer, (0, unit)
+  inputs = 16,             // data role: (example, coordinate)
+  class_of_example = 17,   // data role: (0, example): component of a mixture
+  data_directions = 18,    // data role: (direction, coordinate): teacher and mixture directions
+  random_labels = 19,      // data role: (0, example)
+  teacher_weights = 20,    // data role: as weights
+  teacher_biases = 21,     // data role: as biases
+  example_choice = 22,     // data role: order in which examples are drawn from a file
+  label_noise = 32,        // label_noise role: (example, output)
+  bootstrap = 48,          // estimators: (resample, group)
   test_only = 255,
 };
 
@@ -39,13 +39,15 @@ struct StreamId {
 /// Rows start at block boundaries and do not depend on the length of a row, so a narrower matrix is the
 /// leading part of a wider one with the same id.
 WIDELAB_HD PhiloxBlock random_block(const StreamId& id, std::uint32_t row, std::uint32_t block_in_row) {
-  const std::uint32_t tag = (static_cast<std::uint32_t>(id.stream) << 24) | (static_cast<std::uint32_t>(id.layer) << 16);
+  const std::uint32_t tag =
+      (static_cast<std::uint32_t>(id.stream) << 24) | (static_cast<std::uint32_t>(id.layer) << 16);
   return philox4x32({{block_in_row, row, id.replicate, tag}}, id.key);
 }
 
 /// The random block at (index, step) of a stream with steps: 32-bit index, 48-bit absolute step.
 WIDELAB_HD PhiloxBlock random_block_at_step(const StreamId& id, std::uint32_t index, std::uint64_t step) {
-  const std::uint32_t tag = (static_cast<std::uint32_t>(id.stream) << 24) | (static_cast<std::uint32_t>(id.layer) << 16) |
+  const std::uint32_t tag = (static_cast<std::uint32_t>(id.stream) << 24) |
+                            (static_cast<std::uint32_t>(id.layer) << 16) |
                             static_cast<std::uint32_t>((step >> 32) & 0xFFFFu);
   return philox4x32({{index, static_cast<std::uint32_t>(step), id.replicate, tag}}, id.key);
 }
