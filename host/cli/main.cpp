@@ -6,6 +6,7 @@
 #endif
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -137,11 +138,12 @@ void return_freed_memory() {
 
 int main(int argc, char** argv) {
   return_freed_memory();
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond a file-size limit is an error to report, not the end of the process
   int code = 0;
   Arguments arguments;
   CLI::App app(
-      "widelab: a laboratory for wide neural networks. Trains and samples ensembles of networks, measures kernels,\n"
-      "generalisation and noise with standard errors, and holds them against exact theory.");
+      "widelab: a laboratory for wide neural networks. Samples ensembles of networks, measures their kernels with\n"
+      "standard errors, and holds them against exact theory.");
   app.footer(kFooter);
   app.set_version_flag("--version", widelab::io::version_text());
   app.require_subcommand(1);

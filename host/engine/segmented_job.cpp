@@ -24,7 +24,7 @@ void restore_if_possible(SegmentedJob& job, const fs::path& checkpoint, io::Prog
 
 void run_to_target(SegmentedJob& job, const SegmentOptions& options, io::Progress& progress) {
   restore_if_possible(job, options.checkpoint, progress);
-  if (job.done() > 0) progress.advance(options.work_per_replicate * static_cast<double>(job.done()), options.label);
+  progress.skip(options.work_per_replicate * static_cast<double>(job.done()));
   auto last_checkpoint = std::chrono::steady_clock::now();
   while (job.done() < job.target()) {
     const Index step = std::min(job.segment(), job.target() - job.done());

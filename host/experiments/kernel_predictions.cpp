@@ -45,6 +45,8 @@ EntryLaws entry_laws(const KernelCell& kernel, const std::function<theory::Entry
       laws.mean.push_back(moments.mean);
       laws.variance.push_back(moments.variance);
     }
+  laws.third.assign(laws.mean.size(), nan);
+  laws.fourth.assign(laws.mean.size(), nan);
   return laws;
 }
 
@@ -64,9 +66,21 @@ EntryLaws exact_ntk_laws(const KernelCell& kernel) {
 
 EntryLaws exact_nngp_laws(const KernelCell& kernel) {
   const Network& network = kernel.task.network;
-  return entry_laws(
+  EntryLaws laws = entry_laws(
       kernel, [&](KernelTriple k) { return theory::one_hidden_feature_kernel(network, k); },
       [&](double q) { return from_second(theory::deep_relu_forward_kernel(network, q).moments); });
+  std::size_t diagonal = 0;
+  for (Index i = 0; i < kernel.task.examples; ++i) {
+    try {
+      const theory::Cumulants law = theory::deep_relu_forward_cumulants(network, inner_products(kernel, i, i).k11);
+      laws.third[diagonal] = law.third;
+      laws.fourth[diagonal] = law.fourth;
+    } catch (const RecipeError&) {
+      break;  // not a deep ReLU network
+    }
+    diagonal += static_cast<std::size_t>(kernel.task.examples - i);
+  }
+  return laws;
 }
 
 }  // namespace widelab::experiments

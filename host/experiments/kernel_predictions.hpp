@@ -9,7 +9,7 @@ namespace widelab::experiments {
 
 /// Exact laws of one kernel's entries on and above the diagonal; NaN where no exact law is known.
 struct EntryLaws {
-  std::vector<double> mean, variance;
+  std::vector<double> mean, variance, third, fourth;  ///< third and fourth: cumulants
 };
 
 /// One hidden layer: every entry (any activation). Deep ReLU networks with zero-initialised biases: diagonal entries.

@@ -30,8 +30,10 @@ struct KernelObservables {
       : mean(grid, kernel, "1", "mean " + long_name, "infinite-width limit", "pair", pairs),
         variance(grid, kernel + "_variance", "1", "variance of " + long_name, "exact law at finite width, where known",
                  "pair", pairs),
-        third(grid, kernel + "_third_cumulant", "1", "third cumulant of " + long_name, "none", "pair", pairs),
-        fourth(grid, kernel + "_fourth_cumulant", "1", "fourth cumulant of " + long_name, "none", "pair", pairs),
+        third(grid, kernel + "_third_cumulant", "1", "third cumulant of " + long_name,
+              "exact law at finite width, where known", "pair", pairs),
+        fourth(grid, kernel + "_fourth_cumulant", "1", "fourth cumulant of " + long_name,
+               "exact law at finite width, where known", "pair", pairs),
         name(kernel),
         exact(grid.size() * pairs, 0.0),
         verdict_mean(grid.size() * 4, kNaN),
@@ -93,8 +95,8 @@ void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell
       const std::size_t k = at(first + pair);
       out.mean.set(cell, at(pair), means[k], {limit[at(i * n + j)]});
       out.variance.set(cell, at(pair), variances[k], {laws.variance[at(pair)]});
-      out.third.set(cell, at(pair), thirds[k], Prediction::none());
-      out.fourth.set(cell, at(pair), fourths[k], Prediction::none());
+      out.third.set(cell, at(pair), thirds[k], {laws.third[at(pair)]});
+      out.fourth.set(cell, at(pair), fourths[k], {laws.fourth[at(pair)]});
       out.exact[grid.position(cell) * at(pairs) + at(pair)] = std::isfinite(laws.mean[at(pair)]) ? 1.0 : 0.0;
     }
   // A variance is judged group by group as well, and is undefined for a group left over with too few networks.

@@ -65,6 +65,12 @@ Progress::~Progress() {
   if (!finished_) erase();
 }
 
+void Progress::skip(double amount) {
+  const std::lock_guard lock(mutex_);
+  done_ += amount;
+  already_ += amount;
+}
+
 void Progress::advance(double amount, const std::string& label) {
   const std::lock_guard lock(mutex_);
   done_ += amount;

@@ -29,6 +29,9 @@ class Progress {
   /// Adds finished work; `label` says what is being done now.
   void advance(double amount, const std::string& label = "");
 
+  /// Work that an earlier run has done: it moves the bar, not the rate.
+  void skip(double amount);
+
   /// A line of its own that stays, such as a finished cell.
   void note(const std::string& line);
 

@@ -65,4 +65,14 @@ struct ForwardKernel {
 };
 ForwardKernel deep_relu_forward_kernel(const Network& network, double squared_norm);
 
+/// First four cumulants of a random variable.
+struct Cumulants {
+  double mean = 0.0, second = 0.0, third = 0.0, fourth = 0.0;
+};
+
+/// The same kernel's cumulants. chi^2_N with N ~ Binomial(n, 1/2) is a sum of n independent B g^2, of cumulants 1/2, 5/4,
+/// 11/2, 279/8; central moments of the product over layers follow factor by factor, without cancellation at large n.
+/// Derived in this file. Same domain.
+Cumulants deep_relu_forward_cumulants(const Network& network, double squared_norm);
+
 }  // namespace widelab::theory

@@ -207,4 +207,39 @@ ForwardKernel deep_relu_forward_kernel(const Network& network, double squared_no
   return result;
 }
 
+namespace {
+
+/// Central moments of a variable of mean 1.
+struct CentralMoments {
+  double second = 0.0, third = 0.0, fourth = 0.0;
+};
+
+/// Of chi^2_N / (n / 2), N ~ Binomial(n, 1/2): a sum of n independent terms of known cumulants.
+CentralMoments relative_chi_square(double n) {
+  const double second = 5.0 / n;
+  return {second, 44.0 / (n * n), 558.0 / (n * n * n) + 3.0 * second * second};
+}
+
+/// Of the product (1 + x)(1 + y) of independent variables: moments of x + y (1 + x), all terms of one sign for x = y.
+CentralMoments product(const CentralMoments& x, const CentralMoments& y) {
+  const double x2 = x.second, x3 = x.third, x4 = x.fourth;
+  CentralMoments z;
+  z.second = x2 + (1.0 + x2) * y.second;
+  z.third = x3 + 3.0 * (2.0 * x2 + x3) * y.second + (1.0 + 3.0 * x2 + x3) * y.third;
+  z.fourth = x4 + 6.0 * (x2 + 2.0 * x3 + x4) * y.second + 4.0 * (3.0 * x2 + 3.0 * x3 + x4) * y.third +
+             (1.0 + 6.0 * x2 + 4.0 * x3 + x4) * y.fourth;
+  return z;
+}
+
+}  // namespace
+
+Cumulants deep_relu_forward_cumulants(const Network& network, double squared_norm) {
+  const double mean = deep_relu_forward_kernel(network, squared_norm).moments.mean;
+  CentralMoments relative;
+  for (const Index n : network.shape.widths) relative = product(relative, relative_chi_square(static_cast<double>(n)));
+  const double squared = mean * mean;
+  return {mean, squared * relative.second, squared * mean * relative.third,
+          squared * squared * (relative.fourth - 3.0 * relative.second * relative.second)};
+}
+
 }  // namespace widelab::theory

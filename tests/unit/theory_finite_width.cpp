@@ -190,6 +190,31 @@ TEST(ForwardKernel, RatioIsAProductOverLayers) {
   expect_relative(g.moments.mean, 3.0, 1e-13);
 }
 
+TEST(ForwardKernel, CumulantsEqualSumsOverTheNumbersOfActiveUnits) {
+  // E G^k = (mean 2/n)^k sum_N P(N) N (N + 2) ... (N + 2k - 2), layer by layer, by the binomial weights themselves.
+  const std::vector<Index> widths{3, 5};
+  double raw[5] = {1, 3, 9, 27, 81};  // of the mean, which is 3
+  for (const Index n : widths) {
+    double pmf = std::pow(0.5, static_cast<double>(n)), moment[5] = {};
+    for (Index active = 0; active <= n; ++active) {
+      double rising = 1;
+      for (int k = 0; k <= 4; ++k) {
+        moment[k] += pmf * rising;
+        rising *= 2.0 / static_cast<double>(n) * static_cast<double>(active + 2 * k);
+      }
+      pmf *= static_cast<double>(n - active) / static_cast<double>(active + 1);
+    }
+    for (int k = 0; k <= 4; ++k) raw[k] *= moment[k];
+  }
+  const double m = raw[1];
+  const theory::Cumulants g = theory::deep_relu_forward_cumulants(network({3, 5}, Relu{}, 2.0), 1.5);
+  expect_relative(g.mean, m, 1e-13);
+  expect_relative(g.second, raw[2] - m * m, 1e-12);
+  expect_relative(g.third, raw[3] - 3 * m * raw[2] + 2 * m * m * m, 1e-12);
+  expect_relative(g.fourth, raw[4] - 4 * m * raw[3] - 3 * raw[2] * raw[2] + 12 * m * m * raw[2] - 6 * m * m * m * m,
+                  1e-12);
+}
+
 TEST(ForwardKernel, LogMomentsOfNarrowLayersAreExact) {
   // n = 2 given alive: N = 1 with probability 2/3, N = 2 with 1/3; log(v chi^2_N), v = sigma_w^2 / n = 1.
   const theory::ForwardKernel g = theory::deep_relu_forward_kernel(network({2}, Relu{}, 2.0), 1.0);
