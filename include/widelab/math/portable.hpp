@@ -34,7 +34,9 @@ struct RoundedProduct {
 WIDELAB_HD RoundedProduct round_product(float x, float y) {
   const float shift = 12582912.0f;
   const float shifted = fmaf(x, y, shift);
-  return {shifted - shift, to_bits(shifted) - 0x4B400000};
+  // Unsigned, because huge products (of arguments beyond the functions' range) wrap around.
+  const std::uint32_t integer = static_cast<std::uint32_t>(to_bits(shifted)) - 0x4B400000u;
+  return {shifted - shift, static_cast<std::int32_t>(integer)};
 }
 
 WIDELAB_HD float power_of_two(std::int32_t n) { return from_bits((n + 127) << 23); }
