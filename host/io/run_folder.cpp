@@ -35,7 +35,18 @@ std::vector<std::string> contents(const fs::path& folder) {
   return names;
 }
 
-bool is_run(const fs::path& folder) { return fs::exists(folder / kRecord) || fs::exists(folder / kRecipe); }
+/// A run that was killed before its recipe was written: nothing but empty folders and hidden files.
+bool just_begun(const fs::path& folder) {
+  const std::vector<std::string> names = contents(folder);
+  return fs::is_directory(folder / kCells) && std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    if (name == kCells || name == kFigures) return fs::is_directory(folder / name) && fs::is_empty(folder / name);
+    return name.starts_with(".");
+  });
+}
+
+bool is_run(const fs::path& folder) {
+  return fs::exists(folder / kRecord) || fs::exists(folder / kRecipe) || just_begun(folder);
+}
 
 void refuse_full(const fs::path& folder) {
   throw OutputError("output folder '" + folder.string() + "' exists and is not empty" +
@@ -88,7 +99,7 @@ void check_before(const fs::path& folder, OpenMode mode) {
   const bool empty = contents(folder).empty();
   if (mode == OpenMode::fresh && !empty) refuse_full(folder);
   if (mode == OpenMode::overwrite) check_removable(folder);
-  if (mode == OpenMode::resume && !empty && !fs::exists(folder / kRecipe)) {
+  if (mode == OpenMode::resume && !empty && !fs::exists(folder / kRecipe) && !just_begun(folder)) {
     throw OutputError("cannot resume '" + folder.string() + "': it has no " + kRecipe +
                       ". Way out: name the folder of a run, or another one with --out.");
   }

@@ -101,6 +101,21 @@ TEST_F(Folder, RefusesAFolderThatIsNotEmpty) {
   EXPECT_EQ(list_cells(run_).finished.size(), 1U);
 }
 
+TEST_F(Folder, ARunKilledBeforeItsRecipeWasWrittenCanBeResumedOrReplaced) {
+  for (const OpenMode mode : {OpenMode::resume, OpenMode::overwrite}) {
+    fs::remove_all(run_);
+    fs::create_directories(run_ / "cells");
+    fs::create_directories(run_ / "figures");
+    EXPECT_FALSE(RunFolder::open(run_, recipe(), mode).resumed());
+    EXPECT_TRUE(fs::exists(run_ / "recipe.toml"));
+  }
+  // With anything in it, such a folder is somebody else's.
+  fs::remove(run_ / "recipe.toml");
+  std::ofstream(run_ / "cells" / "notes.txt") << "mine";
+  message<OutputError>(OpenMode::resume, recipe());
+  EXPECT_TRUE(fs::exists(run_ / "cells" / "notes.txt"));
+}
+
 TEST_F(Folder, OverwriteRemovesARunAndNothingElse) {
   { RunFolder::open(run_, recipe(), OpenMode::fresh).publish_cell("single", cell(1)); }
   std::ofstream(run_ / "notes.txt") << "mine";
