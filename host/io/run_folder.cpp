@@ -39,9 +39,10 @@ std::vector<std::string> contents(const fs::path& folder) {
 bool just_begun(const fs::path& folder) {
   const std::vector<std::string> names = contents(folder);
   return fs::is_directory(folder / kCells) && std::all_of(names.begin(), names.end(), [&](const std::string& name) {
-    if (name == kCells || name == kFigures) return fs::is_directory(folder / name) && fs::is_empty(folder / name);
-    return name.starts_with(".");
-  });
+           if (name == kCells || name == kFigures)
+             return fs::is_directory(folder / name) && fs::is_empty(folder / name);
+           return name.starts_with(".");
+         });
 }
 
 bool is_run(const fs::path& folder) {
