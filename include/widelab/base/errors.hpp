@@ -30,11 +30,13 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
+// A class's name cannot stand in parentheses: NOLINTBEGIN(bugprone-macro-parentheses)
 #define WIDELAB_DEFINE_ERROR(Name, exit_code)                                     \
   class Name : public Error {                                                     \
    public:                                                                        \
     explicit Name(const std::string& message) : Error(exit_code, message) {}      \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 WIDELAB_DEFINE_ERROR(RecipeError, ExitCode::recipe);      // unknown key, wrong type, value out of range, usage
 WIDELAB_DEFINE_ERROR(DataError, ExitCode::data);          // missing, truncated, mislabelled or non-finite data

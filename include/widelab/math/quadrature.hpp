@@ -27,7 +27,7 @@ struct Node {
 inline std::vector<Node> normal_nodes(double step, double radius) {
   const int half = static_cast<int>(std::ceil(radius / step));
   std::vector<Node> nodes;
-  nodes.reserve(static_cast<std::size_t>(2 * half + 1));
+  nodes.reserve(2 * static_cast<std::size_t>(half) + 1);
   for (int i = -half; i <= half; ++i) {
     const double x = step * i;
     nodes.push_back({x, step * 0.39894228040143268 * std::exp(-0.5 * x * x)});
