@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "host/data/npy_file.hpp"
 #include "widelab/math/activation_names.hpp"
 
 namespace widelab::experiments {
@@ -40,8 +42,36 @@ InitChoice init_choice(const io::Recipe& recipe) {
   choice.pytorch_default = recipe.text("model.init") == "pytorch";
   choice.weight_law = init_kind(recipe.text("model.init"));
   choice.train_weights = recipe.flags("model.train_layers");
-  choice.kernel_uses_rates = recipe.text("model.kernel_weighting") == "learning-rates";
+  choice.rates = recipe.text("model.kernel_weighting") == "learning-rates" ? RateScaling::sgd : RateScaling::plain;
+  choice.richness = recipe.real("model.richness");
   return choice;
+}
+
+/// The leading n_l entries of a row for each hidden layer l: of the file's only row, or of row l.
+std::vector<std::vector<float>> read_unit_multipliers(const std::string& path, const std::vector<Index>& widths) {
+  const data::ArrayFile file = data::read_npy(path);
+  const bool one_row = file.shape.size() == 1;
+  const Index rows = one_row ? 1 : file.rows(), columns = one_row ? file.rows() : file.columns();
+  if (rows != 1 && rows != static_cast<Index>(widths.size()))
+    throw DataError(
+        fmt::format("{}: {} rows of unit multipliers: give one row, or one for each of the {} hidden layers", path,
+                    rows, widths.size()));
+  std::vector<std::vector<float>> multipliers;
+  for (std::size_t l = 0; l < widths.size(); ++l) {
+    if (columns < widths[l])
+      throw DataError(
+          fmt::format("{}: {} unit multipliers in a row, but hidden layer {} has {} units: give as many as "
+                      "the widest layer has",
+                      path, columns, l + 1, widths[l]));
+    std::vector<float> layer(static_cast<std::size_t>(widths[l]));
+    for (Index j = 0; j < widths[l]; ++j)
+      layer[static_cast<std::size_t>(j)] =
+          static_cast<float>(file.stored((rows == 1 ? 0 : static_cast<Index>(l) * columns) + j));
+    if (!std::all_of(layer.begin(), layer.end(), [](float s) { return std::isfinite(s); }))
+      throw DataError(path + ": a unit multiplier is NaN or infinite");
+    multipliers.push_back(std::move(layer));
+  }
+  return multipliers;
 }
 
 }  // namespace
@@ -102,6 +132,13 @@ std::vector<KeySpec> model_keys() {
       within(key("model.residual", KeyType::real, "0.0",
                  "Strength alpha of residual branches between hidden layers; 0 = none.", true),
              0, 1e6),
+      key("model.unit_multipliers_path", KeyType::text, "\"\"",
+          "Forward multipliers of hidden units (h = s phi(z)): .npy with one row, or one for each hidden layer; a "
+          "layer\nof n units takes the first n. \"\" = all 1."),
+      within(key("model.richness", KeyType::real, "1.0",
+                 "gamma0: the output is divided by it and learning rates are multiplied by its square (Adam: by it).",
+                 true),
+             1e-9, 1e9),
       among(key("model.kernel_weighting", KeyType::text, "\"plain\"",
                 "NTK = sum over parameters of gradient products, each times 1 (\"plain\") or times its relative "
                 "learning rate."),
@@ -109,7 +146,7 @@ std::vector<KeySpec> model_keys() {
   };
 }
 
-Network network_from(const io::Recipe& recipe, Index input_dim) {
+Network network_from(const io::Recipe& recipe, Index input_dim, std::optional<RateScaling> rates) {
   MlpShape shape;
   shape.input_dim = input_dim;
   if (const auto& widths = recipe.integers("model.widths"); !widths.empty())
@@ -120,7 +157,11 @@ Network network_from(const io::Recipe& recipe, Index input_dim) {
   shape.activation = parse_activation(recipe.text("model.activation"));
   shape.layer_norm = recipe.flag("model.layer_norm");
   shape.residual = recipe.real("model.residual");
-  return make_network(shape, init_choice(recipe));
+  if (const std::string& path = recipe.text("model.unit_multipliers_path"); !path.empty())
+    shape.unit_multipliers = read_unit_multipliers(path, shape.widths);
+  InitChoice choice = init_choice(recipe);
+  if (rates) choice.rates = *rates;
+  return make_network(shape, choice);
 }
 
 std::string describe_network(const io::Recipe& recipe) {

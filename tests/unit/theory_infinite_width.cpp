@@ -173,7 +173,7 @@ TEST(InfiniteWidth, MupReadoutIsSmallAndLearningRatesWeightTheKernel) {
   // muP: readout std 1/n, rates (n, 1, 1/n) and n for hidden biases: the kernel is then of order 1 at every width.
   InitChoice choice = gains(1.5);
   choice.parametrization = Parametrization::mup;
-  choice.kernel_uses_rates = true;
+  choice.rates = RateScaling::sgd;
   std::vector<double> ntk, scaled_nngp;
   for (const Index n : {100, 10000}) {
     const LayerKernels last = kernels_by_layer(make_network(mlp(2, Relu{}, n), choice), {1.0, 0.4, 1.0}).back();

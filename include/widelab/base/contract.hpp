@@ -14,7 +14,7 @@ namespace widelab {
 }  // namespace widelab
 
 /// Throws ContractError unless `condition` holds; on in every build, so keep it out of inner loops.
-#define WIDELAB_REQUIRE(condition, what)                                     \
-  do {                                                                       \
+#define WIDELAB_REQUIRE(condition, what)                                      \
+  do {                                                                        \
     if (!(condition)) ::widelab::contract_failed(#condition, __func__, what); \
   } while (false)

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "widelab/base/host_device.hpp"
+
 namespace widelab {
 
 /// Sizes and subscripts; signed, so that differences and downward loops are safe.
@@ -12,6 +14,6 @@ using Index = std::int64_t;
 enum class Precision { fp32, fp64 };
 
 /// Smallest q with q * step >= value, for value >= 0 and step > 0.
-constexpr Index ceil_div(Index value, Index step) { return (value + step - 1) / step; }
+WIDELAB_HD constexpr Index ceil_div(Index value, Index step) { return (value + step - 1) / step; }
 
 }  // namespace widelab

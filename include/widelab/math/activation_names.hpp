@@ -52,8 +52,7 @@ inline Call parse_call(std::string_view whole) {
   const auto open = text.find('(');
   call.name = std::string(trimmed(text.substr(0, open)));
   if (open == std::string_view::npos) return call;
-  if (text.back() != ')')
-    throw RecipeError("activation = \"" + call.text + "\": the parameters must end with \")\"");
+  if (text.back() != ')') throw RecipeError("activation = \"" + call.text + "\": the parameters must end with \")\"");
   std::string_view rest = text.substr(open + 1, text.size() - open - 2);
   if (trimmed(rest).empty()) return call;
   for (;;) {
@@ -156,9 +155,7 @@ std::string name_of(const F& functor) {
 }  // namespace activation_names_detail
 
 /// The names that parse_activation knows, without parameters.
-inline std::vector<std::string> activation_names() {
-  return activation_names_detail::list_names(AllActivations{});
-}
+inline std::vector<std::string> activation_names() { return activation_names_detail::list_names(AllActivations{}); }
 
 /// "relu", "ab-relu(a,b)", "leaky-relu(a)" = ab-relu(a,1), "hermite(k)", "hermite-series(c_0,...,c_K)", ...: the name
 /// of a functor with its parameters. Throws RecipeError for an unknown name (naming the nearest one), a wrong number

@@ -249,8 +249,7 @@ struct ActivationList {
 };
 
 /// Every activation that widelab knows; the position is Activation::kind.
-using AllActivations =
-    ActivationList<Relu, Identity, AbRelu, Erf, Gelu, Tanh, Sin, Cos, Quadratic, HermiteSeries>;
+using AllActivations = ActivationList<Relu, Identity, AbRelu, Erf, Gelu, Tanh, Sin, Cos, Quadratic, HermiteSeries>;
 
 namespace activation_list {
 

@@ -308,8 +308,7 @@ inline PairMap pair_map(const GaussianPair& k) {
 }
 
 template <class F>
-  requires(!F::kKinked)
-DualMoments dual(const F& f, const GaussianPair& k) {
+requires(!F::kKinked) DualMoments dual(const F& f, const GaussianPair& k) {
   const PairMap map = pair_map(k);
   const auto row = [&](double x) {
     const double u = map.u * x;
@@ -323,8 +322,7 @@ DualMoments dual(const F& f, const GaussianPair& k) {
 }
 
 template <class F>
-  requires(!F::kKinked)
-QuarticMoments quartic(const F& f, const GaussianPair& k) {
+requires(!F::kKinked) QuarticMoments quartic(const F& f, const GaussianPair& k) {
   const PairMap map = pair_map(k);
   const auto row = [&](double x) {
     const double u = map.u * x;
@@ -339,8 +337,7 @@ QuarticMoments quartic(const F& f, const GaussianPair& k) {
 }
 
 template <class F>
-  requires(!F::kKinked)
-SingleMoments single(const F& f, double variance) {
+requires(!F::kKinked) SingleMoments single(const F& f, double variance) {
   const double sigma = std::sqrt(variance);
   const auto sums = quadrature::normal_expectations(5, range_for(f, variance), [&](double x, double* out) {
     const double phi = f.value(sigma * x), slope = f.first(sigma * x), square = phi * phi;
@@ -354,11 +351,10 @@ SingleMoments single(const F& f, double variance) {
 }
 
 template <class F>
-  requires(!F::kKinked)
-std::vector<double> hermite(const F& f, double variance, int max_degree) {
+requires(!F::kKinked) std::vector<double> hermite(const F& f, double variance, int max_degree) {
   constexpr int kMostDegree = 300;  // h_k overflows beyond
-  WIDELAB_REQUIRE(max_degree <= kMostDegree, "Hermite coefficients by quadrature go up to degree 300, not " +
-                                                 std::to_string(max_degree));
+  WIDELAB_REQUIRE(max_degree <= kMostDegree,
+                  "Hermite coefficients by quadrature go up to degree 300, not " + std::to_string(max_degree));
   const double sigma = std::sqrt(variance);
   const quadrature::Range range{sigma, 10.0 + 2.0 * std::sqrt(static_cast<double>(max_degree))};
   return quadrature::normal_expectations(static_cast<std::size_t>(max_degree) + 1, range, [&](double x, double* out) {

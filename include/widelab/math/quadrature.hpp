@@ -54,8 +54,10 @@ Values refined(Values coarse, const Range& range, Integrate&& integrate) {
     if (agreed) return fine;
     coarse = fine;
   }
-  contract_failed("agreed", __func__, "the trapezoid rule does not converge: the integrand is not smooth, not finite, "
-                  "or varies on a scale far below 1 / " + std::to_string(range.scale));
+  contract_failed("agreed", __func__,
+                  "the trapezoid rule does not converge: the integrand is not smooth, not finite, "
+                  "or varies on a scale far below 1 / " +
+                      std::to_string(range.scale));
 }
 
 /// E f_k(g), k < count, for g ~ N(0,1); f(x, values) writes `count` numbers. Relative error about 1e-14 of E|f_k|.

@@ -12,7 +12,7 @@ namespace widelab {
 struct ParamLayout {
   std::vector<Index> weight_offset;  ///< in elements, one for each layer
   std::vector<Index> bias_offset;
-  Index size = 0;                    ///< elements a member takes
+  Index size = 0;  ///< elements a member takes
 
   explicit ParamLayout(const MlpShape& shape) {
     for (Index l = 0; l < shape.layers(); ++l) {

@@ -54,6 +54,10 @@ struct LayerScale {
   double bias_kernel() const { return bias_rate * bias_multiplier * bias_multiplier; }
 };
 
+/// Relative learning rates of trained parameters: all 1, or n^c with the table's exponents for SGD or for Adam (and
+/// sign descent), whose steps do not know the gradient's scale.
+enum class RateScaling { plain, sgd, adam };
+
 /// How a network's parameters are drawn and which of them are trained, before the width is known.
 struct InitChoice {
   Parametrization parametrization = Parametrization::ntk;
@@ -63,9 +67,10 @@ struct InitChoice {
   bool train_bias = true;
   bool zero_readout = false;
   InitKind weight_law = InitKind::normal;
-  bool pytorch_default = false;     ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases; standard only
-  bool kernel_uses_rates = false;   ///< weight the NTK by the relative learning rates n^c instead of by 1
-  std::vector<bool> train_weights;  ///< empty = all; else one flag for each of the L + 1 layers
+  bool pytorch_default = false;            ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases; standard only
+  RateScaling rates = RateScaling::plain;  ///< relative learning rates; they weight the NTK as well
+  double richness = 1.0;                   ///< gamma0: f -> f / gamma0, learning rates times gamma0^2 (adam: gamma0)
+  std::vector<bool> train_weights;         ///< empty = all; else one flag for each of the L + 1 layers
 };
 
 /// A network that a kernel can run: shape and scales.
@@ -75,6 +80,13 @@ struct Network {
 };
 
 inline const ScalingTable& scaling_table(Parametrization p) { return kScalingTables[static_cast<std::size_t>(p)]; }
+
+/// gamma0^2 n^c (adam: gamma0 n^c), n^0 if rates are plain.
+inline double relative_rate(const InitChoice& choice, const ScalingRow& row, double n) {
+  const bool adam = choice.rates == RateScaling::adam;
+  const double scaled = choice.rates == RateScaling::plain ? 1.0 : std::pow(n, adam ? row.adam_rate_c : row.sgd_rate_c);
+  return scaled * (adam ? choice.richness : choice.richness * choice.richness);
+}
 
 /// Scale of layer `layer` under `choice`; widths and dimension from `shape`.
 inline LayerScale layer_scale(const MlpShape& shape, const InitChoice& choice, Index layer) {
@@ -112,9 +124,12 @@ inline LayerScale layer_scale(const MlpShape& shape, const InitChoice& choice, I
   scale.weight_law = scale.bias_law = choice.pytorch_default ? InitKind::uniform : choice.weight_law;
   if (!is_elementwise(scale.bias_law)) scale.bias_law = InitKind::normal;
   const bool trained = choice.train_weights.empty() || choice.train_weights[static_cast<std::size_t>(layer)];
-  scale.weight_rate = trained ? (choice.kernel_uses_rates ? std::pow(n, weight.sgd_rate_c) : 1.0) : 0.0;
-  scale.bias_rate =
-      trained && choice.train_bias ? (choice.kernel_uses_rates ? std::pow(bias_n, bias.sgd_rate_c) : 1.0) : 0.0;
+  scale.weight_rate = trained ? relative_rate(choice, weight, n) : 0.0;
+  scale.bias_rate = trained && choice.train_bias ? relative_rate(choice, bias, bias_n) : 0.0;
+  if (is_output) {
+    scale.weight_multiplier /= choice.richness;
+    scale.bias_multiplier /= choice.richness;
+  }
   return scale;
 }
 

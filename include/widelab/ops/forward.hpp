@@ -16,7 +16,7 @@ struct ForwardProblem {
   MemberWeights<T> weights;
   MatrixView<const T> inputs;
   T* outputs = nullptr;  ///< out: members x N x O
-  DeviceLimits limits;           ///< workspace and workers; the default takes what there is
+  DeviceLimits limits;   ///< workspace and workers; the default takes what there is
 };
 
 namespace reference {

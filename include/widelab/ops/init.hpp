@@ -16,7 +16,7 @@ struct InitProblem {
   const Network* network = nullptr;
   const DrawId* init = nullptr;  ///< `members` ids, host memory
   Index members = 0;
-  T* parameters = nullptr;       ///< out: members x ParamLayout(shape).size, on the op's device
+  T* parameters = nullptr;  ///< out: members x ParamLayout(shape).size, on the op's device
 };
 
 namespace reference {

@@ -15,10 +15,10 @@ template <class T>
 struct NngpProblem {
   const Network* network = nullptr;
   MemberWeights<T> weights;
-  MatrixView<const T> x1;   ///< N1 x d
-  MatrixView<const T> x2;   ///< N2 x d; null data = x1
-  double* nngp = nullptr;   ///< out: members x N1 x N2
-  DeviceLimits limits;           ///< workspace and workers; the default takes what there is
+  MatrixView<const T> x1;  ///< N1 x d
+  MatrixView<const T> x2;  ///< N2 x d; null data = x1
+  double* nngp = nullptr;  ///< out: members x N1 x N2
+  DeviceLimits limits;     ///< workspace and workers; the default takes what there is
 };
 
 namespace reference {

@@ -25,13 +25,13 @@ template <class T>
 struct NtkProblem {
   const Network* network = nullptr;
   MemberWeights<T> weights;
-  MatrixView<const T> x1;        ///< N1 x d
-  MatrixView<const T> x2;        ///< N2 x d; null data = x1 (symmetric problem)
+  MatrixView<const T> x1;  ///< N1 x d
+  MatrixView<const T> x2;  ///< N2 x d; null data = x1 (symmetric problem)
   NtkBlocks blocks = NtkBlocks::trace;
-  double* ntk = nullptr;         ///< out, or null: members x entries(blocks)
-  double* nngp = nullptr;        ///< out, or null: members x N1 x N2, see ops/nngp.hpp
-  T* outputs = nullptr;          ///< out, or null: members x N1 x O, f on x1
-  DeviceLimits limits;           ///< workspace and workers; the default takes what there is
+  double* ntk = nullptr;   ///< out, or null: members x entries(blocks)
+  double* nngp = nullptr;  ///< out, or null: members x N1 x N2, see ops/nngp.hpp
+  T* outputs = nullptr;    ///< out, or null: members x N1 x O, f on x1
+  DeviceLimits limits;     ///< workspace and workers; the default takes what there is
 
   Index rows() const { return x1.rows; }
   Index cols() const { return x2.data ? x2.rows : x1.rows; }
@@ -45,7 +45,7 @@ struct NtkProblem {
 namespace reference {
 /// Explicit Jacobians by naive backpropagation, then their contraction.
 void ntk(const NtkProblem<double>& problem);
-}
+}  // namespace reference
 namespace cpu {
 void ntk(const NtkProblem<float>& problem);
 void ntk(const NtkProblem<double>& problem);

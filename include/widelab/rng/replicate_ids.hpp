@@ -18,7 +18,7 @@ struct DrawId {
   std::uint64_t key = 0;
   std::uint32_t replicate = 0;
 
-  StreamId stream(Stream s, std::uint8_t layer = 0) const { return {key, replicate, s, layer}; }
+  WIDELAB_HD StreamId stream(Stream s, std::uint8_t layer = 0) const { return {key, replicate, s, layer}; }
   bool operator==(const DrawId&) const = default;
 };
 

@@ -10,20 +10,26 @@
 namespace widelab {
 
 enum class Stream : std::uint8_t {
-  weights = 1,             // init role: layer = weight layer, (row, col) = (output unit, input unit)
-  biases = 2,              // init role: layer = weight layer, (0, output unit)
-  law_exact_forward = 3,   // init role: layer, (unit, input index): the Gaussian behind a unit's pre-activations
-  law_exact_backward = 4,  // init role: layer, (unit, column): the Gaussian behind a unit's backward signals
-  scalar_chain = 5,        // init role: layer, (0, unit)
-  inputs = 16,             // data role: (example, coordinate)
-  class_of_example = 17,   // data role: (0, example): component of a mixture
-  data_directions = 18,    // data role: (direction, coordinate): teacher and mixture directions
-  random_labels = 19,      // data role: (0, example)
-  teacher_weights = 20,    // data role: as weights
-  teacher_biases = 21,     // data role: as biases
-  example_choice = 22,     // data role: order in which examples are drawn from a file
-  label_noise = 32,        // label_noise role: (example, output)
-  bootstrap = 48,          // estimators: (resample, group)
+  weights = 1,              // init role: layer = weight layer, (row, col) = (output unit, input unit)
+  biases = 2,               // init role: layer = weight layer, (0, output unit)
+  law_exact_forward = 3,    // init role: layer, (unit, input index): the Gaussian behind a unit's pre-activations
+  law_exact_backward = 4,   // init role: layer, (unit, column): the Gaussian behind a unit's backward signals
+  scalar_chain = 5,         // init role: layer, (0, unit)
+  inputs = 16,              // data role: (example, coordinate)
+  class_of_example = 17,    // data role: (0, example): component of a mixture
+  data_directions = 18,     // data role: (direction, coordinate): teacher and mixture directions
+  random_labels = 19,       // data role: (0, example)
+  teacher_weights = 20,     // data role: as weights
+  teacher_biases = 21,      // data role: as biases
+  example_choice = 22,      // data role: order in which examples are drawn from a file
+  label_noise = 32,         // label_noise role: (example, output)
+  label_noise_at_use = 33,  // label_noise role: (slot x outputs + output, step): fresh each time an example is used
+  batch_iid = 40,           // order role: (slot, step): examples drawn with replacement
+  batch_permutation = 41,   // order role: (key number, step or epoch): keys of the bijections behind an order
+  dropout = 42,             // noise role: layer, (slot x ceil(n / 4) + unit / 4, step)
+  langevin_weights = 43,    // noise role: layer, (row x ceil(columns / 4) + column / 4, step)
+  langevin_biases = 44,     // noise role: layer, (unit / 4, step)
+  bootstrap = 48,           // estimators: (resample, group)
   test_only = 255,
 };
 

@@ -1,0 +1,78 @@
+// What a training problem must satisfy before its first step; every engine asks first.
+#pragma once
+
+#include <string>
+
+#include "widelab/base/contract.hpp"
+#include "widelab/ops/train.hpp"
+
+namespace widelab {
+namespace train_checks {
+
+inline void range(const std::string& key, double value, bool holds, const std::string& allowed) {
+  if (!holds) throw RecipeError(key + " = " + std::to_string(value) + ": must be " + allowed);
+}
+
+/// Entries are checked by whoever read the table.
+template <class T>
+void order_table(StepRange steps, const MemberSettings& settings, const TrainData<T>& data) {
+  WIDELAB_REQUIRE(data.order != nullptr, "a data set lacks its order table");
+  range("train.batch", static_cast<double>(settings.batch), settings.batch == data.order_batch,
+        "the number of columns of the order table, " + std::to_string(data.order_batch));
+  range("train.steps", static_cast<double>(steps.last), steps.last <= data.order_steps,
+        "at most the number of rows of the order table, " + std::to_string(data.order_steps));
+}
+
+template <class T>
+void member(const TrainProblem<T>& problem, const TrainGroup<T>& group, const MemberSettings& settings) {
+  WIDELAB_REQUIRE(settings.dataset >= 0 && settings.dataset < static_cast<Index>(problem.datasets.size()),
+                  "a member's data set does not exist");
+  const TrainData<T>& data = problem.datasets[static_cast<std::size_t>(settings.dataset)];
+  const bool with_replacement = problem.rule.order == OrderKind::iid || problem.rule.order == OrderKind::online ||
+                                problem.rule.order == OrderKind::file;
+  const double batch = static_cast<double>(settings.batch), examples = static_cast<double>(data.examples);
+  range("train.batch", batch, settings.batch >= 1, "at least 1");
+  range("train.batch", batch, with_replacement || settings.batch <= data.examples,
+        "at most the number of examples, " + std::to_string(data.examples));
+  range("data.examples", examples, data.examples >= 1 && data.examples <= (Index(1) << 31), "from 1 to 2^31");
+  range("train.learning_rate", settings.learning_rate, settings.learning_rate >= 0 && settings.learning_rate < 1e300,
+        "a finite number, 0 or larger");
+  range("train.weight_decay", settings.weight_decay, settings.weight_decay >= 0, "0 or larger");
+  range("train.temperature", settings.temperature, settings.temperature >= 0, "0 or larger");
+  range("train.label_noise", settings.label_noise, settings.label_noise >= 0, "0 or larger");
+  if (problem.rule.order == OrderKind::online)
+    WIDELAB_REQUIRE(problem.steps.first * settings.batch >= data.origin &&
+                        problem.steps.last * settings.batch <= data.origin + data.examples,
+                    "the online samples at hand do not cover the steps");
+  if (problem.rule.order == OrderKind::file) order_table(problem.steps, settings, data);
+  // 32-bit indices within a step (rng/streams.hpp).
+  for (Index l = 0; l < group.network->shape.layers(); ++l) {
+    const double blocks = static_cast<double>(group.network->shape.fan_out(l)) *
+                          static_cast<double>(ceil_div(group.network->shape.fan_in(l), 4));
+    const double masks = batch * static_cast<double>(ceil_div(group.network->shape.fan_out(l), 4));
+    range(
+        "width", static_cast<double>(group.network->shape.fan_out(l)),
+        (!is_noisy(problem.rule.update.kind) || blocks < 0x1p32) && (problem.rule.dropout_keep >= 1 || masks < 0x1p32),
+        "smaller: a step has more random numbers than its counter");
+  }
+}
+
+}  // namespace train_checks
+
+/// Batch sizes, data against shapes, counters that would overflow, missing arrays. Throws RecipeError for what a user
+/// can have asked for, ContractError for what a caller forgot.
+template <class T>
+void check_train(const TrainProblem<T>& problem) {
+  const int moments = moment_count(problem.rule.update.kind);
+  train_checks::range("train.dropout_keep", problem.rule.dropout_keep,
+                      problem.rule.dropout_keep > 0 && problem.rule.dropout_keep <= 1, "in (0, 1]");
+  WIDELAB_REQUIRE(problem.steps.first >= 0 && problem.steps.last >= problem.steps.first, "not a range of steps");
+  for (const TrainGroup<T>& group : problem.groups) {
+    WIDELAB_REQUIRE(group.network && group.settings && group.status && group.parameters, "a group lacks arrays");
+    WIDELAB_REQUIRE((group.start == nullptr) == (group.displacement == nullptr), "start and displacement go together");
+    WIDELAB_REQUIRE(moments == 0 || group.moments != nullptr, "the update rule needs moments");
+    for (Index m = 0; m < group.members; ++m) train_checks::member(problem, group, group.settings[m]);
+  }
+}
+
+}  // namespace widelab
