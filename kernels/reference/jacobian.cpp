@@ -22,15 +22,13 @@ std::vector<double> through_weights(const Network& network, const std::vector<do
   return dh;
 }
 
-/// df/dz from df/dh for h = s phi(LN(z)). With y = LN(z) and g = df/dy: df/dz = (g - mean(g) - y mean(g y)) /
-/// deviation.
+/// df/dz from df/dh for h = s phi(LN(z)), s the unit's factor. With y = LN(z) and g = df/dy:
+/// df/dz = (g - mean(g) - y mean(g y)) / deviation.
 std::vector<double> through_activation(const MlpShape& shape, const Trace& trace, Index hidden, std::vector<double> g) {
   const std::vector<double>& y = trace.normalised[static_cast<std::size_t>(hidden)];
-  const float* s = shape.multipliers(hidden);
-  for (std::size_t i = 0; i < g.size(); ++i) {
-    const double slope = visit(shape.activation, [v = y[i]](const auto& f) { return f.first(v); });
-    g[i] *= (s ? static_cast<double>(s[i]) : 1.0) * slope;
-  }
+  const std::vector<double>& s = trace.unit_factor[static_cast<std::size_t>(hidden)];
+  for (std::size_t i = 0; i < g.size(); ++i)
+    g[i] *= s[i] * visit(shape.activation, [v = y[i]](const auto& f) { return f.first(v); });
   if (!shape.layer_norm) return g;
 
   const double n = static_cast<double>(g.size()), deviation = trace.deviation[static_cast<std::size_t>(hidden)];
@@ -45,13 +43,11 @@ std::vector<double> through_activation(const MlpShape& shape, const Trace& trace
 
 }  // namespace
 
-std::vector<double> jacobian_row(const Network& network, const std::vector<double>& parameters, const Trace& trace,
-                                 Index output) {
+std::vector<double> pullback(const Network& network, const std::vector<double>& parameters, const Trace& trace,
+                             std::vector<double> dz) {
   const MlpShape& shape = network.shape;
   const ParamLayout layout(shape);
   std::vector<double> row(static_cast<std::size_t>(layout.size), 0.0);
-  std::vector<double> dz(static_cast<std::size_t>(shape.outputs), 0.0);
-  dz[static_cast<std::size_t>(output)] = 1.0;
   for (Index l = shape.depth(); l >= 0; --l) {
     const LayerScale& scale = network.layers[static_cast<std::size_t>(l)];
     const std::vector<double>& h = trace.input[static_cast<std::size_t>(l)];
@@ -71,6 +67,13 @@ std::vector<double> jacobian_row(const Network& network, const std::vector<doubl
       for (std::size_t i = 0; i < dz.size(); ++i) dz[i] += skip[i];
   }
   return row;
+}
+
+std::vector<double> jacobian_row(const Network& network, const std::vector<double>& parameters, const Trace& trace,
+                                 Index output) {
+  std::vector<double> dz(static_cast<std::size_t>(network.shape.outputs), 0.0);
+  dz[static_cast<std::size_t>(output)] = 1.0;
+  return pullback(network, parameters, trace, dz);
 }
 
 std::vector<double> parameter_rates(const Network& network) {

@@ -1,4 +1,4 @@
-// Derivatives of one output of one member by naive backpropagation.
+// Derivatives of the outputs of one member by naive backpropagation.
 #pragma once
 
 #include <vector>
@@ -6,6 +6,10 @@
 #include "kernels/reference/naive_network.hpp"
 
 namespace widelab::reference {
+
+/// sum_o dz_o df_o(x)/dt for every parameter t, in the layout of ParamLayout; `trace` is run's at x.
+std::vector<double> pullback(const Network& network, const std::vector<double>& parameters, const Trace& trace,
+                             std::vector<double> dz);
 
 /// df_o(x)/dt for every parameter t, in the layout of ParamLayout.
 std::vector<double> jacobian_row(const Network& network, const std::vector<double>& parameters, const Trace& trace,

@@ -68,7 +68,8 @@ std::vector<double> member_parameters(const Network& network, const MemberWeight
   return parameters;
 }
 
-Trace run(const Network& network, const std::vector<double>& parameters, const double* x) {
+Trace run(const Network& network, const std::vector<double>& parameters, const double* x,
+          const std::vector<std::vector<double>>& masks) {
   const MlpShape& shape = network.shape;
   Trace trace;
   trace.input.emplace_back(x, x + shape.input_dim);
@@ -83,10 +84,13 @@ Trace run(const Network& network, const std::vector<double>& parameters, const d
     trace.deviation.push_back(shape.layer_norm ? layer_norm(z, y) : 1.0);
     trace.normalised.push_back(y);
     const float* s = shape.multipliers(l);
+    std::vector<double> factor(y.size(), 1.0);
     for (std::size_t i = 0; i < y.size(); ++i) {
-      const double phi = visit(shape.activation, [v = y[i]](const auto& f) { return f.value(v); });
-      y[i] = (s ? static_cast<double>(s[i]) : 1.0) * phi;
+      if (s) factor[i] = static_cast<double>(s[i]);
+      if (!masks.empty()) factor[i] *= masks[static_cast<std::size_t>(l)][i];
+      y[i] = factor[i] * visit(shape.activation, [v = y[i]](const auto& f) { return f.value(v); });
     }
+    trace.unit_factor.push_back(factor);
     trace.input.push_back(y);
   }
   return trace;

@@ -15,6 +15,7 @@ struct Trace {
   std::vector<std::vector<double>> preactivation;  ///< layer l: z_{l+1}; the last one is f
   std::vector<std::vector<double>> normalised;     ///< hidden layer l: LN(z_{l+1}), or z_{l+1} without LayerNorm
   std::vector<double> deviation;                   ///< hidden layer l: standard deviation of z_{l+1} over its units
+  std::vector<std::vector<double>> unit_factor;    ///< hidden layer l: h = unit_factor phi; s_l, times a mask if any
 
   const std::vector<double>& output() const { return preactivation.back(); }
 };
@@ -23,8 +24,10 @@ struct Trace {
 /// Throws ContractError if a law that is not elementwise is to be drawn.
 std::vector<double> member_parameters(const Network& network, const MemberWeights<double>& weights, Index member);
 
-/// Runs x (d numbers) through the network.
-Trace run(const Network& network, const std::vector<double>& parameters, const double* x);
+/// Runs x (d numbers) through the network. `masks`: empty, or a further factor on every feature of each hidden layer
+/// (dropout).
+Trace run(const Network& network, const std::vector<double>& parameters, const double* x,
+          const std::vector<std::vector<double>>& masks = {});
 
 /// (M_{L+1} std_b)^2 + (m_{L+1} std_w)^2 <h_{L,1}, h_{L,2}>.
 double feature_covariance(const Network& network, const Trace& first, const Trace& second);

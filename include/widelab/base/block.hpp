@@ -23,6 +23,23 @@ struct StridedView {
   WIDELAB_HD operator StridedView<const T>() const { return {data, row, col}; }
 };
 
+/// Functions of the shapes that a Block is given; nvcc takes no lambdas in a concept.
+namespace block_probes {
+
+struct Visit {
+  WIDELAB_HD void operator()(Index) const {}
+};
+template <class T>
+struct Term {
+  WIDELAB_HD T operator()(Index) const { return T(0); }
+};
+template <class T>
+struct Epilogue {
+  WIDELAB_HD void operator()(Index, Index, Index, const T*) const {}
+};
+
+}  // namespace block_probes
+
 /// What a body may ask of its Block (T: float or double):
 ///   rank(), size()                     this worker, and how many there are
 ///   sync()                             all workers meet; writes before are seen after
@@ -39,11 +56,9 @@ concept Block = requires(B& block, StridedView<const typename B::Scalar> a) {
   { block.rank() } -> std::convertible_to<Index>;
   { block.size() } -> std::convertible_to<Index>;
   block.sync();
-  block.for_each(Index{}, [](Index) {});
-  {
-    block.sum(Index{}, [](Index) { return typename B::Scalar{}; })
-    } -> std::convertible_to<typename B::Scalar>;
-  block.matmul(Index{}, Index{}, Index{}, a, a, [](Index, Index, Index, const typename B::Scalar*) {});
+  block.for_each(Index{}, block_probes::Visit{});
+  { block.sum(Index{}, block_probes::Term<typename B::Scalar>{}) } -> std::convertible_to<typename B::Scalar>;
+  block.matmul(Index{}, Index{}, Index{}, a, a, block_probes::Epilogue<typename B::Scalar>{});
 };
 
 }  // namespace widelab

@@ -48,8 +48,8 @@ WIDELAB_HD double root(double x) { return sqrt(x); }
 
 }  // namespace update_rules
 
-/// What a rule needs to know at one step, for all parameters of a layer with one learning rate. Built in double on the
-/// host (make_update_step) so that no device function rounds it differently.
+/// What a rule needs to know at one step, for all parameters of a layer with one learning rate. Built in double
+/// from IEEE-exact operations and what a host computed, so that no device function rounds it differently.
 template <class T>
 struct UpdateStep {
   OptimiserKind kind;
@@ -61,24 +61,41 @@ struct UpdateStep {
   T correction1, correction2;  ///< 1 / (1 - b1^t), 1 / (1 - b2^t), t counted from 1
 };
 
-/// `rate`: learning rate of the step, schedule and relative rate included; `step`: absolute, from 0.
+/// 1 / (1 - b1^t), 1 / (1 - b2^t) of adam.
+struct AdamCorrections {
+  double first = 1, second = 1;
+};
+
+/// Of absolute step `step`, from 0. Host only: library logarithms differ between devices.
+inline AdamCorrections adam_corrections(const UpdateRule& rule, Index step) {
+  const double t = static_cast<double>(step + 1);
+  return {1.0 / -std::expm1(t * std::log(rule.beta1)), 1.0 / -std::expm1(t * std::log(rule.beta2))};
+}
+
+/// `rate`: learning rate of the step, schedule and relative rate included. IEEE-exact operations alone.
 template <class T>
-UpdateStep<T> make_update_step(const UpdateRule& rule, double rate, double decay, double temperature, Index step) {
+WIDELAB_HD UpdateStep<T> make_update_step(const UpdateRule& rule, double rate, double decay, double temperature,
+                                          const AdamCorrections& corrections) {
   UpdateStep<T> out{};
   out.kind = rule.kind;
   out.decoupled_decay = rule.decoupled_decay;
   out.rate = static_cast<T>(rule.kind == OptimiserKind::sgld ? 0.5 * rate : rate);
   out.decay = static_cast<T>(decay);
-  if (rule.kind == OptimiserKind::langevin) out.noise = static_cast<T>(std::sqrt(2 * rate * temperature));
-  if (rule.kind == OptimiserKind::sgld) out.noise = static_cast<T>(std::sqrt(rate * temperature));
+  if (rule.kind == OptimiserKind::langevin) out.noise = static_cast<T>(sqrt(2 * rate * temperature));
+  if (rule.kind == OptimiserKind::sgld) out.noise = static_cast<T>(sqrt(rate * temperature));
   out.mu = static_cast<T>(rule.momentum);
   out.beta1 = static_cast<T>(rule.beta1);
   out.beta2 = static_cast<T>(rule.beta2);
   out.epsilon = static_cast<T>(rule.epsilon);
-  const double t = static_cast<double>(step + 1);
-  out.correction1 = static_cast<T>(1.0 / -std::expm1(t * std::log(rule.beta1)));
-  out.correction2 = static_cast<T>(1.0 / -std::expm1(t * std::log(rule.beta2)));
+  out.correction1 = static_cast<T>(corrections.first);
+  out.correction2 = static_cast<T>(corrections.second);
   return out;
+}
+
+/// The same at absolute step `step`, from 0.
+template <class T>
+UpdateStep<T> make_update_step(const UpdateRule& rule, double rate, double decay, double temperature, Index step) {
+  return make_update_step<T>(rule, rate, decay, temperature, adam_corrections(rule, step));
 }
 
 /// The increment of a parameter of value `theta`; `gradient` without decay; `draw` an N(0,1) number, read only by

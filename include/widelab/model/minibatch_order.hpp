@@ -51,7 +51,9 @@ WIDELAB_HD FeistelKeys feistel_keys(const StreamId& id, std::uint64_t turn) {
 }
 
 /// A bijection of {0, .., N - 1}: an unbalanced Feistel network on the smallest power of two not below N (Luby and
-/// Rackoff 1988), walked along its cycles until it falls below N (Black and Rogaway 2002). 64 < N <= 2^31.
+/// Rackoff 1988), walked along its cycles until it falls below N (Black and Rogaway 2002). 64 < N <= 2^31. Orders use
+/// all rounds; tests show what fewer would cost.
+template <int kUsedRounds = kRounds>
 WIDELAB_HD Index feistel(const FeistelKeys& keys, Index n, Index at) {
   int bits = 0;
   while ((Index(1) << bits) < n) ++bits;
@@ -59,7 +61,7 @@ WIDELAB_HD Index feistel(const FeistelKeys& keys, Index n, Index at) {
   const std::uint32_t low_mask = (1u << low_bits) - 1u, high_mask = (1u << high_bits) - 1u;
   std::uint32_t x = static_cast<std::uint32_t>(at);
   do {
-    for (int r = 0; r < kRounds; r += 2) {
+    for (int r = 0; r < kUsedRounds; r += 2) {
       std::uint32_t low = x & low_mask, high = x >> low_bits;
       high ^= mix(low ^ keys.round[r]) & high_mask;
       low ^= mix(high ^ keys.round[r + 1]) & low_mask;
@@ -89,10 +91,10 @@ WIDELAB_HD Index transpositions(const StreamId& id, std::uint64_t turn, Index n,
 /// The order of one member's batches.
 struct BatchOrder {
   OrderKind kind = OrderKind::epochs;
-  DrawId id;           ///< the member's order id
-  Index examples = 1;  ///< N, at most 2^31
-  Index batch = 1;     ///< B; at most N but for iid, online and file
-  Index origin = 0;    ///< online: number in the stream of the data set's first example
+  DrawId id;                            ///< the member's order id
+  Index examples = 1;                   ///< N, at most 2^31
+  Index batch = 1;                      ///< B; at most N but for iid, online and file
+  Index origin = 0;                     ///< online: number in the stream of the data set's first example
   const std::int32_t* table = nullptr;  ///< file: steps x B rows of the data set, where the caller of StepOrder runs
 
   WIDELAB_HD Index steps_per_epoch() const { return examples / batch; }

@@ -4,7 +4,8 @@
 // Forward multiplier n^-a, initial std n^-b, SGD learning rate n^c, n the fan-in for hidden and output weights and
 // the fan-out for input weights and hidden biases; readout bias: the last hidden width. Sources: Jacot et al. 2018
 // (NTK), Yang and Hu 2020 (muP), Mei et al. 2018 (mean field). For two or more hidden layers, "mean-field" is
-// muP with richness gamma0. Adam's rates follow from SGD's by removing the gradient's own scale.
+// muP with richness gamma0. Adam's rates follow from SGD's by removing the gradient's own scale (derived in
+// host/theory/coordinate_check.hpp): outputs then move by order 1 in a step, and the rest as under SGD.
 #pragma once
 
 #include <array>
@@ -35,7 +36,7 @@ struct ScalingTable {
 };
 
 inline constexpr std::array<ScalingTable, 4> kScalingTables{{
-    {"ntk", true, {{{0, 0, 0, 0}, {0.5, 0, 0, -0.5}, {0.5, 0, 0, -0.5}, {0, 0, 0, 0}, {0, 0, 0, 0}}}},
+    {"ntk", true, {{{0, 0, 0, -0.5}, {0.5, 0, 0, -1}, {0.5, 0, 0, -0.5}, {0, 0, 0, -0.5}, {0, 0, 0, 0}}}},
     {"standard", false, {{{0, 0, 0, 0}, {0, 0.5, 0, 0}, {0, 0.5, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}}}},
     {"mup", false, {{{0, 0, 1, 0}, {0, 0.5, 0, -1}, {0, 1, -1, -1}, {0, 0, 1, 0}, {0, 0, 0, 0}}}},
     {"mean-field", true, {{{0, 0, 1, 0}, {0, 0, 0, 0}, {1, 0, 1, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}}}},
@@ -125,7 +126,8 @@ inline LayerScale layer_scale(const MlpShape& shape, const InitChoice& choice, I
   if (!is_elementwise(scale.bias_law)) scale.bias_law = InitKind::normal;
   const bool trained = choice.train_weights.empty() || choice.train_weights[static_cast<std::size_t>(layer)];
   scale.weight_rate = trained ? relative_rate(choice, weight, n) : 0.0;
-  scale.bias_rate = trained && choice.train_bias ? relative_rate(choice, bias, bias_n) : 0.0;
+  const bool bias_trained = trained && choice.train_bias && scale.bias_multiplier != 0.0;
+  scale.bias_rate = bias_trained ? relative_rate(choice, bias, bias_n) : 0.0;
   if (is_output) {
     scale.weight_multiplier /= choice.richness;
     scale.bias_multiplier /= choice.richness;

@@ -104,9 +104,19 @@ struct TrainProblem {
   std::vector<TrainData<T>> datasets;
   StepRange steps;
   TrainEngine engine = TrainEngine::fused;
-  Index window = 0;  ///< gemm: steps of the lazy low-rank window (plan/train_plan.hpp); 0 or 1 = update at each step
+  /// gemm: steps of the lazy low-rank window (plan/train_plan.hpp); 0 or 1 = update at each step. Above 1 for sgd and
+  /// heavy ball with parameters in place only. Windows begin at absolute multiples of it, and so must steps.first
+  /// (ContractError); a range that ends inside a window ends it there, so bits do depend on such ends: a caller who
+  /// goes on from one has to go back to the state at the beginning of that window.
+  Index window = 0;
   DeviceLimits limits;
 };
+
+/// Entry k of four, by selection: a device answers an index that is not a constant with memory.
+template <class V>
+WIDELAB_HD V one_of_four(const V (&v)[4], Index k) {
+  return k == 0 ? v[0] : k == 1 ? v[1] : k == 2 ? v[2] : v[3];
+}
 
 /// Target of output `o` in `slot` at step `t` with label noise, squared losses: y + sigma xi.
 WIDELAB_HD double noisy_target(const DrawId& label_noise, double sigma, double y, Index slot, Index outputs, Index o,
@@ -114,7 +124,7 @@ WIDELAB_HD double noisy_target(const DrawId& label_noise, double sigma, double y
   const Index at = slot * outputs + o;
   const PhiloxBlock block = random_block_at_step(label_noise.stream(Stream::label_noise_at_use),
                                                  static_cast<std::uint32_t>(at / 4), static_cast<std::uint64_t>(t));
-  return y + sigma * static_cast<double>(normal4(block).v[at % 4]);
+  return y + sigma * static_cast<double>(one_of_four(normal4(block).v, at % 4));
 }
 
 /// Label noise of the other losses. With probability p the label of `slot` is moved: with one output y changes sign
@@ -134,7 +144,7 @@ WIDELAB_HD bool dropout_keeps(const DrawId& noise, double keep, Index layer, Ind
   const PhiloxBlock block =
       random_block_at_step(noise.stream(Stream::dropout, static_cast<std::uint8_t>(layer)),
                            static_cast<std::uint32_t>(block_in_row), static_cast<std::uint64_t>(t));
-  return static_cast<double>(block.w[unit % 4]) * 0x1p-32 < keep;
+  return static_cast<double>(one_of_four(block.w, unit % 4)) * 0x1p-32 < keep;
 }
 
 /// The four Langevin draws of weights (row, 4 q .. 4 q + 3) of a layer with `cols` inputs.
@@ -146,9 +156,10 @@ WIDELAB_HD Draw4 langevin_draw4(const DrawId& noise, Index layer, Index row, Ind
 
 /// The Langevin draw of bias `unit`.
 WIDELAB_HD float langevin_bias_draw(const DrawId& noise, Index layer, Index unit, Index t) {
-  return normal4(random_block_at_step(noise.stream(Stream::langevin_biases, static_cast<std::uint8_t>(layer)),
-                                      static_cast<std::uint32_t>(unit / 4), static_cast<std::uint64_t>(t)))
-      .v[unit % 4];
+  const Draw4 draws =
+      normal4(random_block_at_step(noise.stream(Stream::langevin_biases, static_cast<std::uint8_t>(layer)),
+                                   static_cast<std::uint32_t>(unit / 4), static_cast<std::uint64_t>(t)));
+  return one_of_four(draws.v, unit % 4);
 }
 
 namespace reference {

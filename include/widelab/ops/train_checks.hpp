@@ -23,6 +23,23 @@ void order_table(StepRange steps, const MemberSettings& settings, const TrainDat
         "at most the number of rows of the order table, " + std::to_string(data.order_steps));
 }
 
+inline void rule(const TrainRule& rule) {
+  const UpdateRule& update = rule.update;
+  range("train.dropout_keep", rule.dropout_keep, rule.dropout_keep > 0 && rule.dropout_keep <= 1, "in (0, 1]");
+  range("train.momentum", update.momentum, update.momentum >= 0 && update.momentum < 1, "in [0, 1)");
+  range("train.beta1", update.beta1, update.beta1 >= 0 && update.beta1 < 1, "in [0, 1)");
+  range("train.beta2", update.beta2, update.beta2 >= 0 && update.beta2 < 1, "in [0, 1)");
+  range("train.epsilon", update.epsilon, update.epsilon >= 0 && update.epsilon < 1e300, "0 or larger");
+  range("train.divergence_limit", rule.divergence_limit, rule.divergence_limit > 0, "positive");
+  range("train.warmup", static_cast<double>(rule.schedule.warmup), rule.schedule.warmup >= 0, "0 or larger");
+  range("train.horizon", static_cast<double>(rule.schedule.horizon), rule.schedule.horizon >= 1, "at least 1");
+  range("train.period", static_cast<double>(rule.schedule.period), rule.schedule.period >= 1, "at least 1");
+  if (rule.order == OrderKind::online && rule.reduction == Reduction::dataset_sum)
+    throw RecipeError(
+        "train.reduction = \"dataset-sum\" needs a data set of a known size: with train.order = \"online\" take "
+        "\"sum\" or \"mean\"");
+}
+
 template <class T>
 void member(const TrainProblem<T>& problem, const TrainGroup<T>& group, const MemberSettings& settings) {
   WIDELAB_REQUIRE(settings.dataset >= 0 && settings.dataset < static_cast<Index>(problem.datasets.size()),
@@ -37,9 +54,14 @@ void member(const TrainProblem<T>& problem, const TrainGroup<T>& group, const Me
   range("data.examples", examples, data.examples >= 1 && data.examples <= (Index(1) << 31), "from 1 to 2^31");
   range("train.learning_rate", settings.learning_rate, settings.learning_rate >= 0 && settings.learning_rate < 1e300,
         "a finite number, 0 or larger");
-  range("train.weight_decay", settings.weight_decay, settings.weight_decay >= 0, "0 or larger");
-  range("train.temperature", settings.temperature, settings.temperature >= 0, "0 or larger");
-  range("train.label_noise", settings.label_noise, settings.label_noise >= 0, "0 or larger");
+  const auto finite = [](double value) { return value >= 0 && value < 1e300; };
+  range("train.weight_decay", settings.weight_decay, finite(settings.weight_decay), "a finite number, 0 or larger");
+  range("train.temperature", settings.temperature, finite(settings.temperature), "a finite number, 0 or larger");
+  const bool moves_labels = problem.rule.loss != LossKind::half_squared && problem.rule.loss != LossKind::squared;
+  range("train.label_noise", settings.label_noise,
+        finite(settings.label_noise) && (!moves_labels || settings.label_noise <= 1),
+        moves_labels ? "a probability: this loss has labels" : "a finite number, 0 or larger");
+  WIDELAB_REQUIRE(data.inputs && data.targets, "a data set lacks arrays");
   if (problem.rule.order == OrderKind::online)
     WIDELAB_REQUIRE(problem.steps.first * settings.batch >= data.origin &&
                         problem.steps.last * settings.batch <= data.origin + data.examples,
@@ -64,8 +86,7 @@ void member(const TrainProblem<T>& problem, const TrainGroup<T>& group, const Me
 template <class T>
 void check_train(const TrainProblem<T>& problem) {
   const int moments = moment_count(problem.rule.update.kind);
-  train_checks::range("train.dropout_keep", problem.rule.dropout_keep,
-                      problem.rule.dropout_keep > 0 && problem.rule.dropout_keep <= 1, "in (0, 1]");
+  train_checks::rule(problem.rule);
   WIDELAB_REQUIRE(problem.steps.first >= 0 && problem.steps.last >= problem.steps.first, "not a range of steps");
   for (const TrainGroup<T>& group : problem.groups) {
     WIDELAB_REQUIRE(group.network && group.settings && group.status && group.parameters, "a group lacks arrays");

@@ -28,15 +28,14 @@ struct TrainWorkload {
   int scalar_bytes = 4;
   int moments = 0;            ///< of the update rule
   bool displacement = false;  ///< theta_0 and D are stored beside the parameters
-  bool low_rank_updates =
-      true;  ///< the increment is linear in the gradient and the parameters (sgd, heavy ball), no noise
   TrainEngine engine = TrainEngine::automatic;
   bool on_gpu = false;
 };
 
 struct TrainPlan {
   TrainEngine engine = TrainEngine::fused;
-  Index window = 1;           ///< steps of the lazy low-rank window; 1 = update at each step
+  Index window = 1;           ///< steps of the lazy low-rank window; 1 = update at each step. A plan never takes more
+                              ///< by itself: nothing was gained on a CPU (bench/baselines, train.md)
   double state_bytes = 0;     ///< of one member: parameters, moments, displacement
   double fast_bytes = 0;      ///< what one member needs at hand: parameters, moments and activations of a batch
   double flops_per_step = 0;  ///< of one member, matrix products only: 6 B P - 2 B d n_1
@@ -66,9 +65,9 @@ inline double train_flops(const MlpShape& shape, Index batch) {
 // Where fused and gemm cross on a CPU: measured by bench/end_to_end; see bench/baselines. A member that needs more than
 // this many times the fast memory is trained by matrix products of the library.
 inline constexpr double kFusedCpuOverflow = 1.0;
-// Below this width the lazy window's factors cost more than they save.
-inline constexpr Index kLeastWindowWidth = 4096;
-
+// Scalars of shared memory that a block of the device keeps for itself: a run of a tile for each of 256 threads, the
+// lanes of its sums, and what rounding its arrays up takes.
+inline constexpr double kGpuBlockScratch = 1200;
 /// Chooses the engine. An engine that was asked for and cannot be had is a PlanError with the inequality.
 inline TrainPlan make_train_plan(const MlpShape& shape, const TrainWorkload& work, const DeviceLimits& limits) {
   TrainPlan plan;
@@ -76,6 +75,7 @@ inline TrainPlan make_train_plan(const MlpShape& shape, const TrainWorkload& wor
   const double copies = 1.0 + work.moments + (work.displacement ? 2.0 : 0.0);
   plan.state_bytes = parameters * copies * work.scalar_bytes;
   plan.fast_bytes = plan.state_bytes + fused_activation_count(shape, work.batch) * work.scalar_bytes;
+  if (work.on_gpu) plan.fast_bytes += kGpuBlockScratch * work.scalar_bytes;
   plan.flops_per_step = train_flops(shape, work.batch);
   const double room =
       limits.fast_bytes > 0 ? limits.fast_bytes : (work.on_gpu ? kHopperSharedBytes : kDefaultFastBytes);
@@ -92,13 +92,6 @@ inline TrainPlan make_train_plan(const MlpShape& shape, const TrainWorkload& wor
                     ": take \"gemm\" or \"auto\", a narrower network or a smaller batch");
   } else {
     plan.reason = "asked for; " + numbers;
-  }
-  Index widest = 0;
-  for (const Index n : shape.widths) widest = n > widest ? n : widest;
-  if (plan.engine == TrainEngine::gemm && work.low_rank_updates && !work.displacement && widest >= kLeastWindowWidth) {
-    plan.window = static_cast<Index>(std::sqrt(static_cast<double>(widest) / static_cast<double>(work.batch)));
-    plan.window = plan.window < 1 ? 1 : plan.window;
-    plan.reason += "; updates merged every " + std::to_string(plan.window) + " steps";
   }
   return plan;
 }

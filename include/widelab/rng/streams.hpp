@@ -30,6 +30,7 @@ enum class Stream : std::uint8_t {
   langevin_weights = 43,    // noise role: layer, (row x ceil(columns / 4) + column / 4, step)
   langevin_biases = 44,     // noise role: layer, (unit / 4, step)
   bootstrap = 48,           // estimators: (resample, group)
+  lanczos_start = 49,       // engine: (0, entry): the vector that an eigenvalue iteration starts from
   test_only = 255,
 };
 
