@@ -1,0 +1,186 @@
+// Training by matrix products on the CPU against the reference: one step to rounding, trajectories in double precision,
+// the lazy window against updates at every step.
+#include "kernels/cpu/train_gemm.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/cpu/train_gemm_window.hpp"
+#include "tests/support/train_case.hpp"
+
+namespace widelab {
+namespace {
+
+using test::TrainCase;
+using test::TrainState;
+
+/// How far an op's increments are from the oracle's, in units of the largest increment, and what rounding allows: sums
+/// of k products through `layers` layers, plus the rounding of the parameters themselves.
+struct Gap {
+  double parameters, moments, allowed;
+};
+
+template <class T>
+Gap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainState<double>& exact) {
+  const TrainState<double> start = test::train_start<double>(c);
+  std::vector<double> moved_fast, moved_exact;
+  double largest = 0;
+  for (std::size_t p = 0; p < exact.parameters.size(); ++p) {
+    // D is what displacement storage computes; theta is its rounded sum with theta_0.
+    const double theta = static_cast<double>(fast.parameters[p]) - start.parameters[p];
+    moved_fast.push_back(c.displacement ? static_cast<double>(fast.displacement[p]) : theta);
+    moved_exact.push_back(c.displacement ? exact.displacement[p] : exact.parameters[p] - start.parameters[p]);
+    largest = std::max(largest, std::abs(exact.parameters[p]));
+  }
+  double move = 0, longest = static_cast<double>(std::max(c.network.input_dim, c.settings.batch));
+  for (const double d : moved_exact) move = std::max(move, std::abs(d));
+  for (const Index n : c.network.widths) longest = std::max(longest, static_cast<double>(n));
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+  const double layers = static_cast<double>(c.network.widths.size() + 1);
+  return {test::relative_distance(moved_fast, moved_exact), test::relative_distance(fast.moments, exact.moments),
+          40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
+}
+
+std::vector<TrainCase> all_cases() {
+  std::vector<TrainCase> cases = test::optimiser_cases();
+  for (auto* more : {&test::loss_cases, &test::batch_cases, &test::shape_cases})
+    for (TrainCase& c : (*more)()) cases.push_back(std::move(c));
+  return cases;
+}
+
+template <class T>
+void expect_one_step_within_rounding() {
+  for (const TrainCase& c : all_cases()) {
+    const Gap gap =
+        gap_after(c, test::trained<T>(cpu::train_gemm, c, 1), test::trained<double>(reference::train, c, 1));
+    EXPECT_LT(gap.parameters, gap.allowed) << c.name;
+    EXPECT_LT(gap.moments, gap.allowed) << c.name;
+  }
+}
+
+TEST(TrainGemm, OneStepEqualsTheReferenceInDouble) { expect_one_step_within_rounding<double>(); }
+
+TEST(TrainGemm, OneStepInSinglePrecisionIsWithinItsRounding) { expect_one_step_within_rounding<float>(); }
+
+TEST(TrainGemm, TwoHundredStepsStayWithTheReference) {
+  for (const TrainCase& c : all_cases()) {
+    double weights = 0;
+    for (const Index n : c.network.widths) weights = std::max(weights, static_cast<double>(n));
+    const Index steps = weights > 500 ? 10 : 200;  // the oracle is slow
+    const Gap gap = gap_after(c, test::trained<double>(cpu::train_gemm, c, steps),
+                              test::trained<double>(reference::train, c, steps));
+    EXPECT_LT(gap.parameters, 1e-12) << c.name;
+    EXPECT_LT(gap.moments, 1e-12) << c.name;
+  }
+}
+
+TEST(TrainGemm, FaultsAreSeen) {
+  // A learning rate off by a millionth, biases left out, and momentum one step late.
+  const TrainCase c = test::small_train_case("sgd", OptimiserKind::heavy_ball);
+  const TrainState<double> exact = test::trained<double>(reference::train, c, 2);
+  const auto caught = [&](const TrainCase& faulty, const TrainState<double>& state) {
+    const Gap gap = gap_after(faulty, state, exact);
+    return gap.parameters > 100 * gap.allowed;
+  };
+  EXPECT_FALSE(caught(c, test::trained<double>(cpu::train_gemm, c, 2)));
+  TrainCase rate = c;
+  rate.settings.learning_rate *= 1 + 1e-6;
+  EXPECT_TRUE(caught(rate, test::trained<double>(cpu::train_gemm, rate, 2)));
+  TrainCase biases = c;
+  biases.network.train_bias = false;
+  EXPECT_TRUE(caught(biases, test::trained<double>(cpu::train_gemm, biases, 2)));
+  TrainState<double> late = test::train_start<double>(c);
+  test::advance<double>(cpu::train_gemm, c, {0, 1}, late);
+  std::fill(late.moments.begin(), late.moments.end(), 0.0);
+  test::advance<double>(cpu::train_gemm, c, {1, 2}, late);
+  EXPECT_TRUE(caught(c, late));
+}
+
+TEST(TrainGemm, AMemberThatDivergesSaysWhenAndHowFar) {
+  TrainCase c = test::small_train_case("diverges");
+  c.settings.learning_rate = 40;
+  c.network.activation = "relu";
+  c.members = 1;
+  const TrainState<double> fast = test::trained<double>(cpu::train_gemm, c, 60),
+                           exact = test::trained<double>(reference::train, c, 60);
+  ASSERT_EQ(exact.status[0].status, TrainStatus::diverged);
+  EXPECT_EQ(fast.status[0].status, TrainStatus::diverged);
+  EXPECT_EQ(fast.status[0].step, exact.status[0].step);
+  EXPECT_NEAR(fast.status[0].quantity / exact.status[0].quantity, 1, 1e-9);
+}
+
+/// Wide enough for the window to be used between its two hidden layers, and only there.
+TrainCase window_case(OptimiserKind kind, double decay, bool decoupled) {
+  TrainCase c = test::small_train_case(
+      std::string(test::optimiser_label(kind)) + ", decay " + std::to_string(decay) + (decoupled ? ", decoupled" : ""),
+      kind);
+  c.network.widths = {67, 59};
+  c.settings.batch = 3;
+  c.settings.weight_decay = decay;
+  c.rule.update.decoupled_decay = decoupled;
+  c.rule.schedule = {ScheduleKind::cosine, 2, 40, 0.1, 1, 0.1};
+  return c;
+}
+
+TEST(TrainGemm, LazyWindowEqualsUpdatesAtEachStep) {
+  ASSERT_TRUE(cpu::window_pays(59, 67, 3, 8));
+  for (const OptimiserKind kind : {OptimiserKind::sgd, OptimiserKind::heavy_ball})
+    for (const double decay : {0.0, 0.05})
+      for (const bool decoupled : {false, true}) {
+        TrainCase c = window_case(kind, decay, decoupled);
+        const TrainState<double> stepwise = test::trained<double>(cpu::train_gemm, c, 29);
+        c.window = 8;
+        const TrainState<double> lazy = test::trained<double>(cpu::train_gemm, c, 29);
+        EXPECT_LT(test::relative_distance(lazy.parameters, stepwise.parameters), 3e-15) << c.name;
+        EXPECT_LT(test::relative_distance(lazy.moments, stepwise.moments), 1e-14) << c.name;
+      }
+}
+
+TEST(TrainGemm, LazyWindowEqualsTheReferenceInEveryPrecision) {
+  for (const OptimiserKind kind : {OptimiserKind::sgd, OptimiserKind::heavy_ball}) {
+    TrainCase c = window_case(kind, 0.05, false);
+    const TrainState<double> exact = test::trained<double>(reference::train, c, 12);
+    c.window = 8;
+    EXPECT_LT(gap_after(c, test::trained<double>(cpu::train_gemm, c, 12), exact).parameters, 1e-13) << c.name;
+    EXPECT_LT(gap_after(c, test::trained<float>(cpu::train_gemm, c, 12), exact).parameters, 2e-5) << c.name;
+  }
+}
+
+TEST(TrainGemm, SmallDecayIsNotRoundedAwayInSinglePrecision) {
+  // eta lambda = 1e-6: as a factor 1 - eta lambda in fp32 it would be off by several percent.
+  TrainCase c = window_case(OptimiserKind::sgd, 1e-6 / 1e-9, true);
+  c.settings.learning_rate = 1e-9;
+  c.rule.schedule = {};
+  for (const Index window : {Index(0), Index(8)}) {
+    c.window = window;
+    const TrainState<float> fast = test::trained<float>(cpu::train_gemm, c, 200);
+    const TrainState<float> start = test::train_start<float>(c);
+    double shrunk = 0, size = 0;
+    for (std::size_t p = 0; p < fast.parameters.size(); ++p) {
+      const double theta = static_cast<double>(start.parameters[p]);
+      shrunk += theta * (theta - static_cast<double>(fast.parameters[p]));
+      size += theta * theta;
+    }
+    // Members decay at eta and 1.25 eta; roundings of single steps average out over thousands of parameters.
+    EXPECT_NEAR(shrunk / size / (200 * 1.125e-6), 1, 0.02) << "window " << window;
+  }
+}
+
+TEST(TrainGemm, RefusesWindowsThatItCannotHonour) {
+  TrainCase adam = test::small_train_case("adam", OptimiserKind::adam);
+  adam.window = 4;
+  EXPECT_THROW(test::trained<double>(cpu::train_gemm, adam, 4), ContractError);
+  TrainCase displaced = test::small_train_case("displacement");
+  displaced.displacement = true;
+  displaced.window = 4;
+  EXPECT_THROW(test::trained<double>(cpu::train_gemm, displaced, 4), ContractError);
+  TrainCase late = test::small_train_case("begins inside a window");
+  late.window = 4;
+  TrainState<double> state = test::train_start<double>(late);
+  EXPECT_THROW(test::advance<double>(cpu::train_gemm, late, {2, 8}, state), ContractError);
+}
+
+}  // namespace
+}  // namespace widelab
