@@ -24,6 +24,13 @@ class CpuBackend final : public Backend {
   void ntk(const NtkProblem<float>& problem) override { cpu::ntk(problem); }
   void ntk(const NtkProblem<double>& problem) override { cpu::ntk(problem); }
   void law_exact_ntk(const LawExactProblem& problem) override { cpu::law_exact_ntk(problem); }
+  void train(const TrainProblem<float>& problem) override {
+    if (problem.engine == TrainEngine::reference) refuse_fp32_reference();
+    cpu::train(problem);
+  }
+  void train(const TrainProblem<double>& problem) override {
+    problem.engine == TrainEngine::reference ? reference::train(problem) : cpu::train(problem);
+  }
 
  private:
   DeviceInfo info_ = cpu_device();
@@ -43,6 +50,12 @@ int cuda_ordinal(const std::string& request) {
 }  // namespace
 
 Backend::~Backend() = default;
+
+void refuse_fp32_reference() {
+  throw RecipeError(
+      "train.engine = \"reference\" with precision \"fp32\": the reference computes in double; take precision "
+      "\"fp64\", or one of the engines \"auto\", \"fused\", \"gemm\"");
+}
 
 std::unique_ptr<Backend> make_backend(const std::string& request) {
   if (request == "cpu") return std::make_unique<CpuBackend>();
@@ -69,7 +82,8 @@ std::string blas_description() {
 }
 
 std::vector<std::string> never_ran_on_device() {
-  return {"init on CUDA", "forward on CUDA", "nngp on CUDA", "ntk on CUDA", "law_exact_ntk on CUDA"};
+  return {"init on CUDA",          "forward on CUDA",     "nngp on CUDA",      "ntk on CUDA",
+          "law_exact_ntk on CUDA", "train fused on CUDA", "train gemm on CUDA"};
 }
 
 }  // namespace widelab::runtime

@@ -11,6 +11,7 @@
 #include "widelab/ops/law_exact_ntk.hpp"
 #include "widelab/ops/nngp.hpp"
 #include "widelab/ops/ntk.hpp"
+#include "widelab/ops/train.hpp"
 
 namespace widelab::runtime {
 
@@ -29,12 +30,18 @@ class Backend {
   virtual void ntk(const NtkProblem<float>& problem) = 0;
   virtual void ntk(const NtkProblem<double>& problem) = 0;
   virtual void law_exact_ntk(const LawExactProblem& problem) = 0;
+  /// Engines fused, gemm and reference, whichever the problem names; the reference is in double: RecipeError in fp32.
+  virtual void train(const TrainProblem<float>& problem) = 0;
+  virtual void train(const TrainProblem<double>& problem) = 0;
 };
 
 /// "cpu"; "cuda" (= "cuda:0") or "cuda:I"; "auto": a CUDA device if there is one, else the CPU. A CUDA device that was
 /// asked for is never replaced: DeviceError if it is absent, BackendNotCompiled if this build has no CUDA code.
 /// RecipeError for any other request.
 std::unique_ptr<Backend> make_backend(const std::string& request);
+
+/// RecipeError: what every backend answers to the reference trainer in fp32.
+[[noreturn]] void refuse_fp32_reference();
 
 /// One BLAS thread for each thread that calls: BLAS and LAPACK round differently with another number, and widelab
 /// parallelises above them. Idempotent.

@@ -97,6 +97,14 @@ class CudaBackend final : public Backend {
     outputs.fetch();
   }
 
+  void train(const TrainProblem<float>& problem) override {
+    if (problem.engine == TrainEngine::reference) refuse_fp32_reference();
+    cuda::train(*context_, problem);
+  }
+  void train(const TrainProblem<double>& problem) override {
+    problem.engine == TrainEngine::reference ? reference::train(problem) : cuda::train(*context_, problem);
+  }
+
  private:
   template <class T>
   void run(const InitProblem<T>& problem) {

@@ -39,6 +39,8 @@ DeviceInfo cpu_device() {
   cpu.name = processor_name();
   cpu.memory_bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   cpu.detail = std::to_string(std::thread::hardware_concurrency()) + " threads, " + instruction_set();
+  const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  cpu.fast_bytes = cache > 0 ? static_cast<double>(cache) : 0;
   return cpu;
 }
 

@@ -12,6 +12,7 @@ struct DeviceInfo {
   int index = 0;            ///< among the devices of its kind
   double memory_bytes = 0;  ///< all of it, not what is free
   std::string detail;       ///< threads and instruction set; architecture and driver
+  double fast_bytes = 0;    ///< for DeviceLimits::fast_bytes: a core's second-level cache; 0 = not known
 };
 
 /// The CPU first, then the CUDA devices, if this build has CUDA code. No driver and no device both mean: none.

@@ -1,22 +1,11 @@
 #include "kernels/cuda/layer_kernels.hpp"
 
+#include "kernels/cuda/row_statistics.cuh"
 #include "kernels/cuda/support/reductions.cuh"
 #include "kernels/cuda/support/row_tiling.cuh"
 
 namespace widelab::cuda {
 namespace {
-
-template <class T>
-__device__ T normalised(const RowStatistics* statistics, Index row, T z) {
-  if (!statistics) return z;
-  const RowStatistics s = statistics[row];
-  return static_cast<T>((static_cast<double>(z) - s.mean) * s.inverse_deviation);
-}
-
-template <class T>
-__device__ T unit_multiplier(const float* multipliers, Index unit) {
-  return multipliers ? static_cast<T>(multipliers[unit]) : T(1);
-}
 
 /// z of one element with bias and residual stream added.
 template <class T>

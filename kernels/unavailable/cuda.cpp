@@ -6,6 +6,7 @@
 #include "widelab/ops/law_exact_ntk.hpp"
 #include "widelab/ops/nngp.hpp"
 #include "widelab/ops/ntk.hpp"
+#include "widelab/ops/train.hpp"
 
 namespace widelab::cuda {
 namespace {
@@ -40,5 +41,7 @@ void nngp(Context&, const NngpProblem<double>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<float>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<double>&) { not_compiled(); }
 void law_exact_ntk(Context&, const LawExactProblem&) { not_compiled(); }
+void train(Context&, const TrainProblem<float>&) { not_compiled(); }
+void train(Context&, const TrainProblem<double>&) { not_compiled(); }
 
 }  // namespace widelab::cuda

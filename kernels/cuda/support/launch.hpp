@@ -22,16 +22,20 @@ inline constexpr Index kMaxBlocks = 1 << 16;
 struct Grid {
   Index blocks = 0;
   int threads = kThreads;
+  int shared_bytes = 0;  ///< dynamic shared memory of a block
 };
+
+/// Dynamic shared memory that every kernel may have without asking for it.
+inline constexpr int kDefaultSharedBytes = 48 * 1024;
 
 /// Enough blocks for one thread an element, up to kMaxBlocks.
 inline Grid elementwise_grid(Index elements) {
   const Index blocks = ceil_div(elements, kThreads);
-  return {blocks < kMaxBlocks ? blocks : kMaxBlocks, kThreads};
+  return {blocks < kMaxBlocks ? blocks : kMaxBlocks, kThreads, 0};
 }
 
 /// One block a row.
-inline Grid row_grid(Index rows) { return {rows, kThreads}; }
+inline Grid row_grid(Index rows) { return {rows, kThreads, 0}; }
 
 class ProfilerRange {
  public:
@@ -48,8 +52,10 @@ void launch(Context& context, const char* name, Grid grid, void (*kernel)(Parame
   WIDELAB_REQUIRE(grid.blocks > 0 && grid.blocks <= 0x7FFFFFFF, std::string(name) + ": number of blocks out of range");
   WIDELAB_REQUIRE(grid.threads > 0 && grid.threads <= 1024, std::string(name) + ": number of threads out of range");
   const ProfilerRange range(name);
-  kernel<<<dim3(static_cast<unsigned>(grid.blocks)), dim3(static_cast<unsigned>(grid.threads)), 0, context.stream>>>(
-      static_cast<Parameters>(arguments)...);
+  if (grid.shared_bytes > kDefaultSharedBytes)
+    WIDELAB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, grid.shared_bytes));
+  kernel<<<dim3(static_cast<unsigned>(grid.blocks)), dim3(static_cast<unsigned>(grid.threads)),
+           static_cast<std::size_t>(grid.shared_bytes), context.stream>>>(static_cast<Parameters>(arguments)...);
   check(cudaGetLastError(), name, __FILE__, __LINE__);
 }
 

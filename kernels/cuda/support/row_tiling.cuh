@@ -12,7 +12,7 @@ struct RowTiling {
   Index rows = 0, columns = 0, segments = 1;
   int lanes = kThreads;
 
-  Grid grid() const { return {ceil_div(rows, kThreads / lanes) * segments, kThreads}; }
+  Grid grid() const { return {ceil_div(rows, kThreads / lanes) * segments, kThreads, 0}; }
 };
 
 inline RowTiling row_tiling(Index rows, Index columns) {

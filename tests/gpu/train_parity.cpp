@@ -1,0 +1,141 @@
+// Both engines on the device against the reference, for every optimiser, loss, order, activation and structural option
+// at awkward sizes: one step to rounding, trajectories in double precision.
+#include <gtest/gtest.h>
+
+#include "tests/gpu/device_training.hpp"
+
+namespace widelab {
+namespace {
+
+using test::TrainCase;
+using test::TrainState;
+
+/// How far the increments are from the oracle's, in units of the largest, and what rounding allows: sums of k products
+/// through the layers, plus the rounding of the parameters themselves.
+struct Gap {
+  double parameters, moments, allowed;
+};
+
+template <class T>
+Gap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainState<double>& exact) {
+  const TrainState<double> start = test::train_start<double>(c);
+  std::vector<double> moved_fast, moved_exact;
+  double largest = 0, move = 0, longest = static_cast<double>(std::max(c.network.input_dim, c.settings.batch));
+  for (std::size_t p = 0; p < exact.parameters.size(); ++p) {
+    // D is what displacement storage computes; theta is its rounded sum with theta_0.
+    const double theta = static_cast<double>(fast.parameters[p]) - start.parameters[p];
+    moved_fast.push_back(c.displacement ? static_cast<double>(fast.displacement[p]) : theta);
+    moved_exact.push_back(c.displacement ? exact.displacement[p] : exact.parameters[p] - start.parameters[p]);
+    largest = std::max(largest, std::abs(exact.parameters[p]));
+    move = std::max(move, std::abs(moved_exact.back()));
+  }
+  for (const Index n : c.network.widths) longest = std::max(longest, static_cast<double>(n));
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+  const double layers = static_cast<double>(c.network.widths.size() + 1);
+  return {test::relative_distance(moved_fast, moved_exact), test::relative_distance(fast.moments, exact.moments),
+          40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
+}
+
+/// Members of these widths fit a block of shared memory in double precision.
+bool fits_a_block(const TrainCase& c) {
+  for (const Index n : c.network.widths)
+    if (n > 250) return false;
+  return true;
+}
+
+template <TrainEngine kEngine>
+std::vector<TrainCase> cases() {
+  std::vector<TrainCase> out;
+  for (TrainCase& c : test::all_train_cases())
+    if (kEngine == TrainEngine::gemm || fits_a_block(c)) out.push_back(std::move(c));
+  return out;
+}
+
+template <TrainEngine kEngine, class T>
+void expect_one_step_within_rounding() {
+  for (const TrainCase& c : cases<kEngine>()) {
+    const Gap gap = gap_after(c, test::trained<T>(test::train_there<kEngine, T>, c, 1),
+                              test::trained<double>(reference::train, c, 1));
+    EXPECT_LT(gap.parameters, gap.allowed) << c.name;
+    EXPECT_LT(gap.moments, gap.allowed) << c.name;
+  }
+}
+
+TEST(DeviceTrain, OneStepOfProductsEqualsTheReference) {
+  expect_one_step_within_rounding<TrainEngine::gemm, double>();
+  expect_one_step_within_rounding<TrainEngine::gemm, float>();
+}
+
+TEST(DeviceTrain, OneFusedStepEqualsTheReference) {
+  expect_one_step_within_rounding<TrainEngine::fused, double>();
+  expect_one_step_within_rounding<TrainEngine::fused, float>();
+}
+
+template <TrainEngine kEngine>
+void expect_trajectories_stay_with_the_reference() {
+  for (const TrainCase& c : cases<kEngine>()) {
+    double widest = 0;
+    for (const Index n : c.network.widths) widest = std::max(widest, static_cast<double>(n));
+    const Index steps = widest > 500 ? 20 : 200;  // the oracle is slow
+    const Gap gap = gap_after(c, test::trained<double>(test::train_there<kEngine, double>, c, steps),
+                              test::trained<double>(reference::train, c, steps));
+    EXPECT_LT(gap.parameters, 1e-11) << c.name;
+    EXPECT_LT(gap.moments, 1e-11) << c.name;
+  }
+}
+
+TEST(DeviceTrain, TwoHundredStepsOfProductsStayWithTheReference) {
+  expect_trajectories_stay_with_the_reference<TrainEngine::gemm>();
+}
+
+TEST(DeviceTrain, TwoHundredFusedStepsStayWithTheReference) {
+  expect_trajectories_stay_with_the_reference<TrainEngine::fused>();
+}
+
+TEST(DeviceTrain, AMillionthOnTheLearningRateIsSeen) {
+  const TrainCase c = test::small_train_case("sgd", OptimiserKind::heavy_ball);
+  const TrainState<double> exact = test::trained<double>(reference::train, c, 2);
+  TrainCase faulty = c;
+  faulty.settings.learning_rate *= 1 + 1e-6;
+  for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>}) {
+    const Gap gap = gap_after(faulty, test::trained<double>(op, faulty, 2), exact);
+    EXPECT_GT(gap.parameters, 100 * gap.allowed);
+  }
+}
+
+TEST(DeviceTrain, AMemberThatDivergesSaysWhenAndHowFarAndDisturbsNobody) {
+  TrainCase c = test::small_train_case("diverges");
+  c.network.activation = "relu";
+  c.settings.learning_rate = 40;
+  c.members = 1;
+  const TrainState<double> exact = test::trained<double>(reference::train, c, 60);
+  ASSERT_EQ(exact.status[0].status, TrainStatus::diverged);
+  for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>}) {
+    const TrainState<double> fast = test::trained<double>(op, c, 60);
+    EXPECT_EQ(fast.status[0].status, TrainStatus::diverged);
+    EXPECT_EQ(fast.status[0].step, exact.status[0].step);
+    EXPECT_NEAR(fast.status[0].quantity / exact.status[0].quantity, 1, 1e-9);
+    EXPECT_LT(test::relative_distance(fast.parameters, exact.parameters), 1e-9);
+  }
+}
+
+TEST(DeviceTrain, WhatTheDeviceCannotDoIsAPlanErrorWithAWayOut) {
+  TrainCase c = test::small_train_case("too wide for a block");
+  c.network.widths = {400, 400};
+  try {
+    test::trained<float>(test::train_there<TrainEngine::fused, float>, c, 1);
+    FAIL() << "400 x 400 weights fitted in 227 KB";
+  } catch (const PlanError& error) {
+    EXPECT_NE(std::string(error.what()).find("gemm"), std::string::npos) << error.what();
+  }
+  c.window = 8;
+  try {
+    test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 1);
+    FAIL() << "a lazy window was accepted";
+  } catch (const PlanError& error) {
+    EXPECT_NE(std::string(error.what()).find("train.window = 8"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace widelab
