@@ -37,12 +37,12 @@ struct MemberKernels {
 
 /// Bytes, operations and random numbers that `members` networks of the task take; stated before a run.
 struct KernelCost {
-  StoragePlan plan;       ///< of one batch
-  Index batch = 1;        ///< networks computed in one call
-  double workspace = 0;   ///< bytes while a batch is computed: of the kernel op or of drawing stored weights
-  double bytes = 0;       ///< workspace, results of a batch, and the inputs
-  double flops = 0;       ///< of all members
-  double draws = 0;       ///< random numbers of all members
+  StoragePlan plan;      ///< of one batch
+  Index batch = 1;       ///< networks computed in one call
+  double workspace = 0;  ///< bytes while a batch is computed: of the kernel op or of drawing stored weights
+  double bytes = 0;      ///< workspace, results of a batch, and the inputs
+  double flops = 0;      ///< of all members
+  double draws = 0;      ///< random numbers of all members
 };
 
 /// Pure function of its arguments. Throws PlanError when one network does not fit.

@@ -24,12 +24,13 @@ void restore_if_possible(SegmentedJob& job, const fs::path& checkpoint, io::Prog
 
 void run_to_target(SegmentedJob& job, const SegmentOptions& options, io::Progress& progress) {
   restore_if_possible(job, options.checkpoint, progress);
-  progress.skip(options.work_per_replicate * static_cast<double>(job.done()));
+  const double work_per_unit = options.work_per_replicate / static_cast<double>(job.units_per_replicate());
+  progress.skip(work_per_unit * static_cast<double>(job.done()));
   auto last_checkpoint = std::chrono::steady_clock::now();
   while (job.done() < job.target()) {
     const Index step = std::min(job.segment(), job.target() - job.done());
     job.advance(step);
-    progress.advance(options.work_per_replicate * static_cast<double>(step), options.label);
+    progress.advance(work_per_unit * static_cast<double>(step), options.label);
     const bool stop = io::interrupts() > 0, drop = io::interrupts() > 1;
     const auto now = std::chrono::steady_clock::now();
     const bool unfinished = job.done() < job.target();

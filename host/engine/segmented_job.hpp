@@ -1,4 +1,5 @@
-// Long work in segments: progress, checkpoints, interruption and exact resume, for any job that advances by replicates.
+// Long work in segments: progress, checkpoints, interruption and exact resume, for any job that advances by units of
+// work: replicates, or pieces of replicates.
 #pragma once
 
 #include <chrono>
@@ -11,23 +12,24 @@
 
 namespace widelab::engine {
 
-/// A cell's work. Its state after replicate r is a pure function of r, whatever the segments were.
+/// A cell's work. Its state after a unit is a pure function of the units done, whatever the segments were.
 class SegmentedJob {
  public:
   virtual ~SegmentedJob() = default;
-  virtual Index done() const = 0;                 ///< replicates finished
-  virtual Index target() const = 0;               ///< replicates wanted; may shrink when a precision is reached
-  virtual Index segment() const = 0;              ///< replicates in one segment
-  virtual void advance(Index replicates) = 0;     ///< the next `replicates`
-  virtual io::ArrayFile state() const = 0;        ///< everything needed to go on
+  virtual Index done() const = 0;                          ///< units finished
+  virtual Index target() const = 0;                        ///< units wanted; may shrink when a precision is reached
+  virtual Index segment() const = 0;                       ///< units in one segment
+  virtual Index units_per_replicate() const { return 1; }  ///< units that make up one replicate
+  virtual void advance(Index units) = 0;                   ///< the next `units`
+  virtual io::ArrayFile state() const = 0;                 ///< everything needed to go on
   virtual void restore(const io::ArrayFile& state) = 0;
 };
 
 struct SegmentOptions {
-  std::filesystem::path checkpoint;               ///< file of the unfinished cell
+  std::filesystem::path checkpoint;  ///< file of the unfinished cell
   std::chrono::duration<double> checkpoint_every{20};
-  std::string label;                              ///< of the cell, beside the progress bar
-  double work_per_replicate = 1;                  ///< in the unit of the progress bar
+  std::string label;              ///< of the cell, beside the progress bar
+  double work_per_replicate = 1;  ///< in the unit of the progress bar
 };
 
 /// Advances the job to its target; restores from `checkpoint` first if that file is there and whole (a broken one is

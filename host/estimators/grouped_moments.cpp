@@ -54,10 +54,14 @@ double evaluate(Statistic statistic, const PowerSums& p, double shift) {
   if (p.n < order_of(statistic)) return kUndefined;
   const CentralMoments c = central_moments(p);
   switch (statistic) {
-    case Statistic::mean: return shift + c.offset;
-    case Statistic::variance: return k2(c, p.n);
-    case Statistic::third_cumulant: return k3(c, p.n);
-    case Statistic::fourth_cumulant: return k4(c, p.n);
+    case Statistic::mean:
+      return shift + c.offset;
+    case Statistic::variance:
+      return k2(c, p.n);
+    case Statistic::third_cumulant:
+      return k3(c, p.n);
+    case Statistic::fourth_cumulant:
+      return k4(c, p.n);
     case Statistic::second_moment_ratio: {
       const double mean = shift + c.offset;
       return (mean * mean + c.m2) / (mean * mean);
@@ -66,7 +70,8 @@ double evaluate(Statistic statistic, const PowerSums& p, double shift) {
       const double second = raw_moment(p, shift, 2);
       return raw_moment(p, shift, 4) / (second * second);
     }
-    case Statistic::excess_kurtosis: return k4(c, p.n) / (k2(c, p.n) * k2(c, p.n));
+    case Statistic::excess_kurtosis:
+      return k4(c, p.n) / (k2(c, p.n) * k2(c, p.n));
   }
   return kUndefined;
 }
@@ -81,13 +86,17 @@ bool is_ratio(Statistic statistic) {
 
 int order_of(Statistic statistic) {
   switch (statistic) {
-    case Statistic::mean: return 1;
+    case Statistic::mean:
+      return 1;
     case Statistic::variance:
-    case Statistic::second_moment_ratio: return 2;
-    case Statistic::third_cumulant: return 3;
+    case Statistic::second_moment_ratio:
+      return 2;
+    case Statistic::third_cumulant:
+      return 3;
     case Statistic::fourth_cumulant:
     case Statistic::fourth_moment_ratio:
-    case Statistic::excess_kurtosis: return 4;
+    case Statistic::excess_kurtosis:
+      return 4;
   }
   return kMaxOrder;
 }

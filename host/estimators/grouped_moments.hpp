@@ -12,12 +12,12 @@ namespace widelab::estimators {
 /// What a set of power sums can be asked for. Moments of the name E[...] are about zero, whatever the shift.
 enum class Statistic {
   mean,
-  variance,              // k2, unbiased
-  third_cumulant,        // k3, unbiased
-  fourth_cumulant,       // k4, unbiased
-  second_moment_ratio,   // E[X^2] / E[X]^2
-  fourth_moment_ratio,   // E[X^4] / E[X^2]^2
-  excess_kurtosis,       // k4 / k2^2
+  variance,             // k2, unbiased
+  third_cumulant,       // k3, unbiased
+  fourth_cumulant,      // k4, unbiased
+  second_moment_ratio,  // E[X^2] / E[X]^2
+  fourth_moment_ratio,  // E[X^4] / E[X^2]^2
+  excess_kurtosis,      // k4 / k2^2
 };
 
 /// The highest power that a statistic needs, and the fewest replicates that define it: 1 (mean) to 4.

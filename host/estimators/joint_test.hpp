@@ -11,23 +11,23 @@
 namespace widelab::estimators {
 
 struct JointOptions {
-  Index resamples = 2000;     // bootstrap resamples of whole groups
-  std::uint64_t key = 0;      // of Stream::bootstrap: role_key(seed, "bootstrap", observable)
-  double explained = 0.99;    // share of variance that the leading eigenbasis is to hold, if its rank may
-  double rounding = 1e-14;    // relative error of the values themselves: a spread below it is none (fp32 runs: 1e-5)
+  Index resamples = 2000;   // bootstrap resamples of whole groups
+  std::uint64_t key = 0;    // of Stream::bootstrap: role_key(seed, "bootstrap", observable)
+  double explained = 0.99;  // share of variance that the leading eigenbasis is to hold, if its rank may
+  double rounding = 1e-14;  // relative error of the values themselves: a spread below it is none (fp32 runs: 1e-5)
 };
 
 /// Verdict of both tests; z uses errors from the spread over groups.
 struct JointVerdict {
-  double max_z = 0;        // largest |z| over entries
-  Index worst_entry = -1;  // and where it is
-  double max_z_p = 1;      // its bootstrap p-value, in steps of 1 / (resamples + 1)
-  double chi2 = 0;         // Hotelling's T^2 in the leading eigenbasis; chi^2 for a known covariance
-  double dof = 0;          // its rank r
-  double chi2_p = 1;       // from the F law, which knows that the covariance was estimated
-  double explained = 0;    // share of variance in that basis
-  Index exact_entries = 0; // entries without any spread, equal to their prediction; in neither test
-  std::string status;      // why a test could not be made; empty when both were
+  double max_z = 0;         // largest |z| over entries
+  Index worst_entry = -1;   // and where it is
+  double max_z_p = 1;       // its bootstrap p-value, in steps of 1 / (resamples + 1)
+  double chi2 = 0;          // Hotelling's T^2 in the leading eigenbasis; chi^2 for a known covariance
+  double dof = 0;           // its rank r
+  double chi2_p = 1;        // from the F law, which knows that the covariance was estimated
+  double explained = 0;     // share of variance in that basis
+  Index exact_entries = 0;  // entries without any spread, equal to their prediction; in neither test
+  std::string status;       // why a test could not be made; empty when both were
 
   /// True iff both tests were made and neither rejects at alpha / 2, so that chance rejects in at most a share alpha.
   bool consistent(double alpha) const;
@@ -47,7 +47,6 @@ struct JointVerdict {
 /// An entry without spread whose value differs from its prediction by more than `rounding` has infinite |z| and p = 0.
 /// Fewer than 8 groups, or no entry with spread: see status. Errors: ContractError for inconsistent sizes, predictions
 /// that are not finite, or resamples < 1.
-JointVerdict joint_test(const GroupSample& sample, std::span<const double> predicted,
-                        const JointOptions& options = {});
+JointVerdict joint_test(const GroupSample& sample, std::span<const double> predicted, const JointOptions& options = {});
 
 }  // namespace widelab::estimators

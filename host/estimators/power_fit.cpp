@@ -183,9 +183,7 @@ bool standard_errors(const ScaledCurve& s, const LinearPart& at, bool correction
   return std::isfinite(fit.amplitude_se) && std::isfinite(fit.exponent_se);
 }
 
-bool at_edge(double p, const PowerFitOptions& options) {
-  return p < options.p_min + 1e-6 || p > options.p_max - 1e-6;
-}
+bool at_edge(double p, const PowerFitOptions& options) { return p < options.p_min + 1e-6 || p > options.p_max - 1e-6; }
 
 }  // namespace
 

@@ -67,8 +67,8 @@ struct FitInterval {
 struct BootstrapOptions {
   Index resamples = 1000;
   double level = 0.95;
-  std::uint64_t key = 0;     // of Stream::bootstrap
-  bool shared_draws = false; // networks of all widths share draws: resample the groups of all widths together
+  std::uint64_t key = 0;      // of Stream::bootstrap
+  bool shared_draws = false;  // networks of all widths share draws: resample the groups of all widths together
 };
 
 /// Fits each resample with the weights of `curve`. A resample whose exponent lies at an edge counts with that edge, so

@@ -11,14 +11,14 @@ namespace widelab::estimators {
 
 void StopRule::validate() const {
   WIDELAB_REQUIRE(se_rel > 0, "se_rel = " + std::to_string(se_rel) + ", allowed: above 0");
-  WIDELAB_REQUIRE(first >= 1 && first <= max, "first look at " + std::to_string(first) + " replicates, allowed: 1 to " +
-                                                  std::to_string(max));
+  WIDELAB_REQUIRE(first >= 1 && first <= max,
+                  "first look at " + std::to_string(first) + " replicates, allowed: 1 to " + std::to_string(max));
 }
 
 std::vector<Index> StopRule::sizes() const {
   validate();
   std::vector<Index> out;
-  for (Index size = first; size < max; size = size > max / 2 ? max : 2 * size) out.push_back(size);
+  for (Index size = first; size<max; size = size> max / 2 ? max : 2 * size) out.push_back(size);
   out.push_back(max);
   return out;
 }

@@ -10,9 +10,9 @@
 namespace widelab::estimators {
 
 struct StopRule {
-  double se_rel = 0.01;      // wanted standard error relative to |value|
-  Index first = 64;          // first number of replicates at which to look
-  Index max = 1'000'000;     // stop here whatever the precision
+  double se_rel = 0.01;   // wanted standard error relative to |value|
+  Index first = 64;       // first number of replicates at which to look
+  Index max = 1'000'000;  // stop here whatever the precision
 
   /// Errors: ContractError unless se_rel > 0 and 1 <= first <= max.
   void validate() const;

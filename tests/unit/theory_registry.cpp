@@ -69,6 +69,80 @@ TEST(TheoryRegistry, ValuesEqualTheReferences) {
   expect_relative(vertex.at(5).get<double>(), test::golden_list("pdlt_tanh_V", "V").at(4), 1e-10);
 }
 
+TEST(TheoryRegistry, TrainingOnTheCircleEqualsTheReferences) {
+  using test::golden;
+  // x = (1, 0), (0.6, 0.8), test (-0.28, 0.96): |x|^2 = 1 = d / 2
+  const std::vector<std::string> common{"angles=0:0.92729521800161223",
+                                        "targets=1:-0.5",
+                                        "test_angle=1.8545904360032246",
+                                        "q=0.5",
+                                        "depth=2",
+                                        "sigma_w2=2",
+                                        "sigma_b2=0.01",
+                                        "learning_rate=0.2"};
+  const auto check = [&](std::vector<std::string> extra, const std::string& mean, const std::string& variance) {
+    extra.insert(extra.end(), common.begin(), common.end());
+    expect_relative(value("linear-dynamics", extra, "mean"), golden("gd_dynamics", mean), 1e-10);
+    expect_relative(value("linear-dynamics", extra, "variance"), golden("gd_dynamics", variance), 1e-10);
+  };
+  check({"steps=10"}, "mean_gd", "var_gd");
+  check({"rule=flow", "steps=10"}, "mean_gf_t2", "var_gf_t2");
+  check({"rule=heavy-ball", "momentum=0.3", "steps=inf"}, "mean_inf", "var_inf");
+  check({"steps=inf", "train=readout"}, "nngp_post_mean", "nngp_post_var");
+  EXPECT_NE(message("linear-dynamics", {"depth=1", "angles=1:2:3"}).find("3 training inputs, but 2"),
+            std::string::npos);
+  EXPECT_NE(message("linear-dynamics", {"depth=1", "rule=gradient"}).find("One of gd"), std::string::npos);
+  EXPECT_NE(message("linear-dynamics", {"depth=1", "learning_rate=50", "steps=inf"}).find("diverges"),
+            std::string::npos);
+}
+
+TEST(TheoryRegistry, ModesFollowTheirRule) {
+  expect_relative(value("linear-mode", {"lambda=2", "learning_rate=0.2", "steps=3"}, "residual"), 0.6 * 0.6 * 0.6,
+                  1e-14);
+  const std::vector<std::string> heavy{"rule=heavy-ball", "lambda=2", "learning_rate=0.2", "steps=2", "momentum=0.5"};
+  expect_relative(value("linear-mode", heavy, "residual"), 0.6 - 0.4 * (0.5 + 0.6), 1e-14);  // v: 1, then 0.5 + 0.6
+  expect_relative(value("linear-mode", {"lambda=2", "steps=inf"}, "weight"), 0.5, 1e-14);
+  EXPECT_TRUE(points("linear-mode", {"lambda=0", "steps=5"}).at(0).at("values").at("largest_stable_rate").is_null());
+}
+
+TEST(TheoryRegistry, LangevinVarianceIsTheDiscreteOne) {
+  const std::vector<std::string> ula{"h=3", "learning_rate=0.1", "temperature=0.7"};
+  expect_relative(value("langevin-variance", ula, "variance"), 0.7 / (3 * 0.85), 1e-14);
+  std::vector<std::string> sgld = ula;
+  sgld.emplace_back("rule=sgld");
+  expect_relative(value("langevin-variance", sgld, "variance"), 0.7 / (3 * (1 - 0.1 * 3 / 4)), 1e-14);
+  sgld.emplace_back("gradient_noise=2");  // (eps + eps^2 V / 4) / (1 - (1 - eps h / 2)^2) with eps T in the first place
+  expect_relative(value("langevin-variance", sgld, "variance"), (0.07 + 0.01 * 2 / 4) / (1 - 0.85 * 0.85), 1e-13);
+  // three steps of S <- a^2 S + 2 eta T from 1
+  double s = 1;
+  for (int t = 0; t < 3; ++t) s = 0.49 * s + 0.14;
+  std::vector<std::string> early = ula;
+  early.insert(early.end(), {"steps=3", "initial_variance=1"});
+  expect_relative(value("langevin-variance", early, "variance"), s, 1e-13);
+  EXPECT_NE(message("langevin-variance", {"h=3", "learning_rate=0.7"}).find("0.66"), std::string::npos);
+}
+
+TEST(TheoryRegistry, CoordinateChecksHaveTheExponentsOfTheirParametrisation) {
+  const auto expect = [](const std::vector<std::string>& arguments, double input, double hidden, double output) {
+    EXPECT_EQ(value("coordinate-check", arguments, "dz_input"), input) << arguments.front();
+    EXPECT_EQ(value("coordinate-check", arguments, "dz_hidden"), hidden) << arguments.front();
+    EXPECT_EQ(value("coordinate-check", arguments, "df"), output) << arguments.front();
+  };
+  expect({"parametrization=ntk"}, -0.5, -0.5, 0);
+  expect({"parametrization=mup"}, 0, 0, 0);
+  expect({"parametrization=mean-field"}, 0, 0, 0);
+  expect({"parametrization=standard", "rate_power=-1"}, -1.5, -0.5, 0);
+  expect({"parametrization=standard"}, -0.5, 0.5, 1);
+  expect({"parametrization=mup", "optimiser=adam"}, 0, 0, 0);
+  // the readout is aligned with what sign steps do to the last hidden layer: n^(1 - 1/2)
+  expect({"parametrization=standard", "optimiser=sign", "rate_power=-1", "biases=false"}, -1, 0, 0.5);
+  const json shallow = points("coordinate-check", {"parametrization=mean-field", "depth=1"}).at(0).at("values");
+  EXPECT_EQ(shallow.at("dz_input"), 0.0);
+  EXPECT_EQ(shallow.at("df"), 0.0);
+  EXPECT_EQ(shallow.at("f_0"), -0.5);
+  EXPECT_TRUE(shallow.at("dz_hidden").is_null());
+}
+
 TEST(TheoryRegistry, NumbersCarrySeventeenDigits) {
   const std::string text = evaluate_json("deep-relu-ratio-limit", {"beta=0.1"});
   EXPECT_NE(text.find("\"beta\": 0.10000000000000001"), std::string::npos);
