@@ -19,6 +19,10 @@ TheoryEntry forward_kurtosis_entry();
 TheoryEntry four_point_vertex_entry();
 TheoryEntry dual_moments_entry();
 TheoryEntry hermite_coefficients_entry();
+TheoryEntry linear_dynamics_entry();
+TheoryEntry linear_mode_entry();
+TheoryEntry langevin_variance_entry();
+TheoryEntry coordinate_check_entry();
 
 /// Parameters q11, q12, q22 (overlaps x.x'/d) and their reader, which returns inner products x.x'.
 std::vector<ParamDoc> overlap_docs();
@@ -33,6 +37,9 @@ std::vector<ParamDoc> network_docs(const std::vector<std::string>& names,
 /// The network of those parameters; what the law does not list keeps the value in `shape` and `choice`.
 Network network_of(const Params& params, const std::vector<ParamDoc>& listed, MlpShape shape = {},
                    InitChoice choice = {});
+
+/// The parameter `parametrization` of the common list.
+Parametrization read_parametrization(const Params& params);
 
 /// Joins two lists of parameters.
 std::vector<ParamDoc> operator+(std::vector<ParamDoc> first, const std::vector<ParamDoc>& second);

@@ -4,32 +4,10 @@
 #include "host/theory/domain.hpp"
 #include "host/theory/laws.hpp"
 #include "widelab/base/contract.hpp"
-#include "widelab/base/nearest.hpp"
 #include "widelab/math/activation_names.hpp"
 
 namespace widelab::theory {
 namespace {
-
-constexpr const char* kLawNames[] = {"normal", "uniform", "rademacher", "orthogonal"};
-
-InitKind parse_weight_law(const std::string& name) {
-  const std::vector<std::string> names(std::begin(kLawNames), std::end(kLawNames));
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    throw RecipeError("weight_law = \"" + name + "\": did you mean \"" + nearest_name(name, names) +
-                      "\"? One of normal, uniform, rademacher, orthogonal");
-  return static_cast<InitKind>(found - names.begin());
-}
-
-Parametrization parse_parametrization(const std::string& name) {
-  std::vector<std::string> names;
-  for (const ScalingTable& table : kScalingTables) names.emplace_back(table.name);
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    throw RecipeError("parametrization = \"" + name + "\": did you mean \"" + nearest_name(name, names) +
-                      "\"? One of ntk, standard, mup, mean-field");
-  return static_cast<Parametrization>(found - names.begin());
-}
 
 /// One width for all `depth` hidden layers, or one for each.
 std::vector<Index> parse_widths(const Params& params, Index depth) {
@@ -72,7 +50,17 @@ const std::vector<ParamDoc>& common_docs() {
   return docs;
 }
 
+InitKind read_weight_law(const Params& params) {
+  return static_cast<InitKind>(params.choice("weight_law", {"normal", "uniform", "rademacher", "orthogonal"}));
+}
+
 }  // namespace
+
+Parametrization read_parametrization(const Params& params) {
+  std::vector<std::string> names;
+  for (const ScalingTable& table : kScalingTables) names.emplace_back(table.name);
+  return static_cast<Parametrization>(params.choice("parametrization", names));
+}
 
 std::vector<ParamDoc> operator+(std::vector<ParamDoc> first, const std::vector<ParamDoc>& second) {
   first.insert(first.end(), second.begin(), second.end());
@@ -121,8 +109,8 @@ Network network_of(const Params& params, const std::vector<ParamDoc>& listed, Ml
   if (lists("sigma_b2")) choice.sigma_b = std::sqrt(params.number_at_least("sigma_b2", 0.0));
   if (lists("bias_init_std")) choice.bias_init_std = params.number_at_least("bias_init_std", 0.0);
   if (lists("train_bias")) choice.train_bias = params.flag("train_bias");
-  if (lists("parametrization")) choice.parametrization = parse_parametrization(params.text("parametrization"));
-  if (lists("weight_law")) choice.weight_law = parse_weight_law(params.text("weight_law"));
+  if (lists("parametrization")) choice.parametrization = read_parametrization(params);
+  if (lists("weight_law")) choice.weight_law = read_weight_law(params);
   return make_network(shape, choice);
 }
 

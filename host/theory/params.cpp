@@ -1,10 +1,13 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "host/theory/registry.hpp"
 #include "widelab/base/contract.hpp"
 #include "widelab/base/errors.hpp"
+#include "widelab/base/nearest.hpp"
 
 namespace widelab::theory {
 namespace {
@@ -44,6 +47,20 @@ bool Params::flag(const std::string& name) const {
   const std::string& value = text(name);
   if (value != "true" && value != "false") throw RecipeError(name + " = \"" + value + "\": must be true or false");
   return value == "true";
+}
+
+double Params::time(const std::string& name) const {
+  return text(name) == "inf" ? std::numeric_limits<double>::infinity() : number_at_least(name, 0.0);
+}
+
+std::size_t Params::choice(const std::string& name, const std::vector<std::string>& options) const {
+  const std::string& value = text(name);
+  const auto found = std::find(options.begin(), options.end(), value);
+  if (found != options.end()) return static_cast<std::size_t>(found - options.begin());
+  std::string all;
+  for (const std::string& option : options) all += (all.empty() ? "" : ", ") + option;
+  throw RecipeError(name + " = \"" + value + "\": did you mean \"" + nearest_name(value, options) + "\"? One of " +
+                    all);
 }
 
 std::vector<double> Params::numbers(const std::string& name) const {

@@ -163,7 +163,11 @@ const std::vector<TheoryEntry>& theory_entries() {
       forward_kurtosis_entry(),
       four_point_vertex_entry(),
       dual_moments_entry(),
-      hermite_coefficients_entry()};
+      hermite_coefficients_entry(),
+      linear_dynamics_entry(),
+      linear_mode_entry(),
+      langevin_variance_entry(),
+      coordinate_check_entry()};
   return entries;
 }
 

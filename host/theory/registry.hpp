@@ -27,6 +27,9 @@ class Params {
   double number_at_least(const std::string& name, double least) const;
   Index count(const std::string& name, Index least) const;     ///< an integer >= least
   bool flag(const std::string& name) const;                    ///< true or false
+  double time(const std::string& name) const;                  ///< a number >= 0, or inf
+  /// Place of the value in `options`; the message names the nearest one.
+  std::size_t choice(const std::string& name, const std::vector<std::string>& options) const;
   std::vector<double> numbers(const std::string& name) const;  ///< one for each layer, separated by ':'
 
  private:

@@ -56,9 +56,9 @@ inline std::array<MeasuredCurve, 2> measure_curves(const CurveSetup& setup) {
   return curves;
 }
 
-/// Whether the curve is A n^-1 (1 + b / n): the fit's chi^2 at rate alpha / 2, and 1 in the bootstrap interval of p at
-/// level 1 - alpha / 2. Prints fit, interval and local slopes.
-inline bool falls_as_inverse_width(const MeasuredCurve& curve, double alpha) {
+/// Whether the curve is A n^-p (1 + b / n) at p = `exponent`: the fit's chi^2 at rate alpha / 2, and `exponent` in the
+/// bootstrap interval of p at level 1 - alpha / 2. Prints fit, interval and local slopes.
+inline bool falls_as_power(const MeasuredCurve& curve, double exponent, double alpha) {
   const estimators::PowerFit fit = estimators::fit_power(curve.points);
   estimators::BootstrapOptions options;
   options.level = 1 - alpha / 2;
@@ -72,7 +72,12 @@ inline bool falls_as_inverse_width(const MeasuredCurve& curve, double alpha) {
   for (const auto& slope : estimators::local_slopes(curve.points))
     std::printf("  %.0f: %.3f(%.0f)", slope.n, slope.slope.value, 1000 * slope.slope.se);
   std::printf("\n");
-  return fit.ok() && interval.ok() && fit.chi2_p > alpha / 2 && interval.exponent_lo <= 1 && 1 <= interval.exponent_hi;
+  return fit.ok() && interval.ok() && fit.chi2_p > alpha / 2 && interval.exponent_lo <= exponent &&
+         exponent <= interval.exponent_hi;
+}
+
+inline bool falls_as_inverse_width(const MeasuredCurve& curve, double alpha) {
+  return falls_as_power(curve, 1, alpha);
 }
 
 }  // namespace widelab::test

@@ -1,0 +1,48 @@
+#include "host/theory/langevin.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "widelab/base/errors.hpp"
+
+namespace widelab::theory {
+namespace {
+
+/// eta, or the half of it that multiplies the gradient of sgld.
+double drift_rate(const LangevinQuadratic& p) { return p.sgld ? 0.5 * p.learning_rate : p.learning_rate; }
+
+/// 1 - a^2 without cancellation.
+double contraction(const LangevinQuadratic& p) {
+  const double step = drift_rate(p) * p.curvature;
+  return step * (2.0 - step);
+}
+
+/// Variance that one step adds: 2 drift T + drift^2 V.
+double step_noise(const LangevinQuadratic& p) {
+  const double rate = drift_rate(p);
+  return 2.0 * rate * p.temperature + rate * rate * p.gradient_noise;
+}
+
+}  // namespace
+
+double LangevinQuadratic::decay() const { return 1.0 - drift_rate(*this) * curvature; }
+bool LangevinQuadratic::stable() const { return contraction(*this) > 0.0; }
+
+double langevin_variance(const LangevinQuadratic& problem) {
+  if (!problem.stable())
+    throw RecipeError("learning_rate = " + std::to_string(problem.learning_rate) + " at curvature " +
+                      std::to_string(problem.curvature) +
+                      ": no stationary law; the learning rate must lie between 0 "
+                      "and " +
+                      std::to_string((problem.sgld ? 4.0 : 2.0) / problem.curvature));
+  return step_noise(problem) / contraction(problem);
+}
+
+double langevin_variance_at(const LangevinQuadratic& problem, double initial, double t) {
+  if (problem.stable() && std::isinf(t)) return langevin_variance(problem);
+  const double kept = std::pow(problem.decay() * problem.decay(), t);
+  if (contraction(problem) == 0.0) return initial + t * step_noise(problem);
+  return kept * initial + (1.0 - kept) * (step_noise(problem) / contraction(problem));
+}
+
+}  // namespace widelab::theory
