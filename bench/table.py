@@ -10,7 +10,8 @@ import os
 import re
 
 BEGIN, END = "<!-- bench table: begin, written by tools/bench -->", "<!-- bench table: end -->"
-DEVICE_ROWS = "K1 (NTK, n=4096, N=512, E=64), K2 (NTK, n=1e5, N=1024), K4 (law-exact, n=1e6, N=1024)"
+DEVICE_ROWS = ("K1 (NTK, n=4096, N=512, E=64), K2 (NTK, n=1e5, N=1024), K4 (law-exact, n=1e6, N=1024), "
+               "training S1-S4, M1-M3, W1-W4, X1")
 
 
 # ---- numbers
@@ -87,18 +88,24 @@ def micro_rows(path, machine, date, quick):
 
 
 def keep(raw, baselines):
-    """Copies a run's results to the folder of its device."""
+    """Copies a run's results to the folder of its device; ops and duels that did not run keep what they have there."""
     rows, duels = read_lines(os.path.join(raw, "ops.jsonl")), read_json(os.path.join(raw, "duels.json"))
     if rows:
         first = rows[0]
         rows += micro_rows(os.path.join(raw, "normal.json"), first["machine"], first["date"], first["quick"])
         machine = first["machine"]
         folder = device_folder(baselines, machine["device"], machine["threads"] if machine["kind"] == "cpu" else 0)
-        write_text(os.path.join(folder, "ops.jsonl"), [json.dumps(row) for row in rows])
+        path, measured = os.path.join(folder, "ops.jsonl"), {row["op"] for row in rows}
+        rows = [row for row in read_lines(path) if row["op"] not in measured] + rows
+        write_text(path, [json.dumps(row) for row in rows])
     if duels:
         on_cpu = duels["device"] == duels["cpu"]
         folder = device_folder(baselines, duels["device"], duels["threads"] if on_cpu else 0)
-        write_text(os.path.join(folder, "duels.json"), [json.dumps(duels, indent=1)])
+        path = os.path.join(folder, "duels.json")
+        fought = {duel_key(duel) for duel in duels["duels"]}
+        earlier = [{"date": record["date"], **duel} for record in [read_json(path)] if record
+                   for duel in record["duels"] if duel_key(duel) not in fought]
+        write_text(path, [json.dumps({**duels, "duels": earlier + duels["duels"]}, indent=1)])
 
 
 def device_folder(baselines, device, threads):
@@ -122,8 +129,24 @@ def op_table(rows):
 
 
 def size_text(size):
+    if "groups" in size:
+        widths, members = ([str(group[key]) for group in size["groups"]] for key in ("n", "members"))
+        return (f"n={'/'.join(widths)} H={size['H']} d={size['d']} k={size['k']} B={size['B']} E={'+'.join(members)}"
+                f" {size['steps']} steps")
     members = f" E={size['members']}" if size["members"] > 1 else ""
     return f"N={size['N']} n={size['n']} L={size['L']} d={size['d']}{members}"
+
+
+def duel_op(duel):
+    return duel.get("op", "ntk")
+
+
+def duel_key(duel):
+    return duel_op(duel), duel["name"]
+
+
+def duel_date(duels, duel):
+    return duel.get("date", duels["date"])
 
 
 def duel_table(duel):
@@ -135,11 +158,12 @@ def duel_table(duel):
     for peer in duel["peers"]:
         body.append([peer["peer"], peer["version"], peer["variant"], spread_text(peer["seconds"]),
                      *ratio_cells(peer["ratio"], peer["goal"]), error_text(peer), f"{peer['gemm_rate'] * 1e-9:.3g}"])
-    lines = ["", f"### {size_text(duel['size'])}", "", *markdown(header, body), ""]
+    lines = ["", f"### {duel['name']}: {size_text(duel['size'])}", "", *markdown(header, body), ""]
     rate = f"widelab: {own['flops'] / own['seconds']['median'] * 1e-9:.3g} GF/s"
     if floor:
         ratio = duel["floor_over_time"]
-        rate += (f"; floor (its matrix products alone, in the same rounds) {time_text(floor['median'])}, floor/time "
+        what = "its matrix products alone" if duel_op(duel) == "ntk" else "its operations at the rate of large products"
+        rate += (f"; floor ({what}, in the same rounds) {time_text(floor['median'])}, floor/time "
                  f"{spread_text(ratio, ratio_text)}, lower quartile {ratio_text(ratio['lower_quartile'])}")
     lines.append(rate + ".")
     lines += [f"\nNot in the duel: {absent['peer']}: {absent['reason']}." for absent in duel["absent"]]
@@ -157,16 +181,19 @@ def head(op, machine, dates):
 def write_device(folder):
     """The Markdown files of one device. Returns its rows and duels."""
     rows, duels = read_lines(os.path.join(folder, "ops.jsonl")), read_json(os.path.join(folder, "duels.json"))
-    for op in sorted({row["op"] for row in rows} | ({"ntk"} if duels else set())):
-        mine = [row for row in rows if row["op"] == op]
+    duels_of = {}
+    for duel in duels["duels"] if duels else []:
+        duels_of.setdefault(duel_op(duel), []).append(duel)
+    for op in sorted({row["op"] for row in rows} | set(duels_of)):
+        mine, fought = [row for row in rows if row["op"] == op], duels_of.get(op, [])
         machine = mine[0]["machine"] if mine else duels
-        dates = {row["date"] for row in mine} | ({duels["date"]} if duels and op == "ntk" else set())
+        dates = {row["date"] for row in mine} | {duel_date(duels, duel) for duel in fought}
         lines = head(op, machine, dates)
         if mine:
-            lines += (["## Against the machine's GEMM rate", ""] if op == "ntk" else []) + op_table(mine)
-        if duels and op == "ntk":
+            lines += (["## Against the machine's GEMM rate", ""] if fought else []) + op_table(mine)
+        if fought:
             lines += ["", "## Against peers"]
-            for duel in duels["duels"]:
+            for duel in fought:
                 lines += duel_table(duel)
         write_text(os.path.join(folder, op + ".md"), lines)
     return rows, duels
@@ -180,7 +207,7 @@ def op_summary(name, rows):
 
 
 def duel_summary(name, date, duel):
-    what = f"ntk, {size_text(duel['size'])}"
+    what = f"{duel_op(duel)} {duel['name']}, {size_text(duel['size'])}"
     time = time_text(duel["widelab"]["seconds"]["median"])
     body = [[name, date, what, time, f"{peer['peer']} ({peer['version']})", *ratio_cells(peer["ratio"], peer["goal"]),
              error_text(peer)] for peer in duel["peers"]]
@@ -196,7 +223,7 @@ def summary(devices):
         if duels:
             with_gpu = with_gpu or duels["device"] != duels["cpu"]
             for duel in duels["duels"]:
-                body += duel_summary(name, duels["date"], duel)
+                body += duel_summary(name, duel_date(duels, duel), duel)
     lines = markdown(["device", "date", "what", "widelab", "against", "ratio, median (range)", "lower quartile", "goal",
                       "error"], body)
     if not with_gpu:

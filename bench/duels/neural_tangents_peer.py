@@ -28,5 +28,5 @@ def duel(peer, implementation):
     x = jax.device_put(worker.inputs())
     kernel = jax.jit(nt.empirical_ntk_fn(apply_fn, vmap_axes=0, implementation=implementation))
     call = jax_peer.repeated(lambda p: kernel(x, None, p), params)
-    worker.serve(peer, f"{nt.__version__}, jax {jax.__version__}", {"vmap_axes=0, jit": call}, jnp.asarray,
-                 jax_peer.make_gemm())
+    worker.serve(peer, f"{nt.__version__}, jax {jax.__version__}", {"vmap_axes=0, jit": call},
+                 worker.kernel_error(jnp.asarray), jax_peer.make_gemm(), worker.kernel_flops())

@@ -30,4 +30,5 @@ def make_kernel():
 
 x = jax.device_put(worker.inputs())
 worker.serve("JAX, structured by hand", jax.__version__,
-             {"jit": jax_peer.repeated(make_kernel(), jax_peer.device_weights(), x)}, jnp.asarray, jax_peer.make_gemm())
+             {"jit": jax_peer.repeated(make_kernel(), jax_peer.device_weights(), x)},
+             worker.kernel_error(jnp.asarray), jax_peer.make_gemm(), worker.kernel_flops())

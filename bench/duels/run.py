@@ -1,4 +1,4 @@
-"""The NTK duels: widelab against its peers, side by side on the same inputs and weights.
+"""The duels: widelab against its peers, side by side on the same inputs and weights.
 
 Each side is a process that has warmed up and compiled; in every round each side has one turn, every second round in
 reverse order. Prints as it goes and writes a JSON file, from which bench/table.py makes the tables. A peer that cannot
@@ -7,6 +7,7 @@ be installed or does not run is named with the reason; the others stand.
 import argparse
 import datetime
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -28,23 +29,57 @@ PEERS = {
     "jax": ("ntk_jax.py", "jax"),
     "torch": ("ntk_torch.py", "torch"),
     "torchtangents": (None, "torchtangents"),
+    "torch-func": ("train_torch_func.py", "torch"),
+    "torch-bmm": ("train_torch_bmm.py", "torch"),
+    "jax-scan": ("train_jax.py", "jax"),
 }
-BASE = {"L": 3, "d": 64, "activation": "relu", "sigma_w": 2 ** 0.5, "dtype": "float32", "members": 1,
+NTK = {"L": 3, "d": 64, "activation": "relu", "sigma_w": 2 ** 0.5, "dtype": "float32", "members": 1,
         "weights": "given"}
+TRAIN = {"d": 16, "H": 2, "k": 1, "B": 32, "N": 1024, "checked_steps": 20, "turn_seconds": 2.3}
+TRAIN_PEERS = ["torch-func", "torch-bmm", "jax-scan"]
+
+
+def ntk(name, goals, peers, **size):
+    return {**NTK, "op": "ntk", "name": name, "goals": goals, "peers": peers, **size}
+
+
+def train(name, widths, members, goals, steps, **size):
+    groups = [{"n": n, "members": members} for n in widths]
+    return {**TRAIN, "op": "train", "name": name, "groups": groups, "goals": dict(zip(TRAIN_PEERS, goals)),
+            "peers": TRAIN_PEERS, "steps": steps, **size}
+
+
+NO_GOALS = (None, None, None)
 JOBS = {
     "cpu": [
-        {"name": "wide", "N": 256, "n": 2048, "goals": {"neural-tangents": 1.3},
-         "peers": ["neural-tangents", "jax", "torch", "torchtangents"]},
-        {"name": "default", "N": 128, "n": 1024, "goals": {"neural-tangents-default": 40},
-         "peers": ["neural-tangents-default", "neural-tangents", "jax", "torch"]},
+        ntk("wide", {"neural-tangents": 1.3}, ["neural-tangents", "jax", "torch", "torchtangents"], N=256, n=2048),
+        ntk("default", {"neural-tangents-default": 40},
+            ["neural-tangents-default", "neural-tangents", "jax", "torch"], N=128, n=1024),
+        train("S1", [32], 512, (5, 3, 2), 100),
+        train("S2", [64], 128, (5, 3, 2), 100),
+        train("S4", [64], 32, NO_GOALS, 64, d=784, H=1, k=10),
+        train("X1", [16, 32, 64, 128], 32, (None, None, 2), 100),
+        train("MNIST", [64], 100, NO_GOALS, 40, d=784, H=0, k=10, B=50),
     ],
     "cuda": [
-        {"name": "K1", "N": 512, "n": 4096, "members": 64, "goals": {"jax": 2, "torch": 2}, "peers": ["jax", "torch"]},
-        {"name": "K2", "N": 1024, "n": 100000, "L": 2, "weights": "own", "goals": {"jax": 3, "torch": 3},
-         "peers": ["jax", "torch"]},
+        ntk("K1", {"jax": 2, "torch": 2}, ["jax", "torch"], N=512, n=4096, members=64),
+        ntk("K2", {"jax": 3, "torch": 3}, ["jax", "torch"], N=1024, n=100000, L=2, weights="own"),
+        train("S1", [32], 8192, (3.5, 3.5, 3.5), 200, N=4096),
+        train("S2", [64], 1024, (4, 4, 4), 500, N=4096),
+        train("S3", [64], 132, (100, 10, 10), 1000, N=4096),
+        train("S4", [64], 256, (3, 3, 3), 200, d=784, H=1, k=10, N=4096),
+        train("M1", [256], 64, (2.5, 2.5, 2.5), 200, B=64, N=4096),
+        train("M2", [1024], 64, NO_GOALS, 100, B=128, N=4096),
+        train("W1", [16384], 1, (2.2, 2.2, 2.2), 200, H=1),
+        train("X1", [16, 32, 64, 128], 256, (None, None, 5), 200, N=4096),
     ],
 }
-QUICK = {"N": 24, "n": 96, "d": 16}
+QUICK = {"ntk": {"N": 24, "n": 96, "d": 16, "weights": "given"},
+         "train": {"groups": [{"n": 12, "members": 3}, {"n": 20, "members": 2}], "N": 64, "B": 8, "steps": 20,
+                   "turn_seconds": 0}}
+
+
+NOT_SIZE = ("op", "name", "threads", "device", "folder", "checked_steps", "turn_seconds")
 
 
 def spread(values):
@@ -75,7 +110,7 @@ class Duel:
         self.job = {key: value for key, value in job.items() if key not in ("goals", "peers")}
         self.job.update(threads=options.threads, device=options.device.split(":")[0], folder=folder)
         if options.quick:
-            self.job.update(QUICK, weights="given")
+            self.job.update(QUICK[job["op"]])
         self.path = os.path.join(folder, "job.json")
         with open(self.path, "w") as file:
             json.dump(self.job, file)
@@ -84,9 +119,10 @@ class Duel:
 
     def start(self):
         environment = dict(self.environment, OMP_NUM_THREADS=str(self.options.threads))
-        if self.job["weights"] == "given":
-            subprocess.run([self.options.widelab, "--write", self.path], check=True, env=environment)
-        self.sides["widelab"] = Side([self.options.widelab, self.path], self.log("widelab"), environment)
+        ours = os.path.join(self.options.bin, f"bench_{self.job['op']}_widelab")
+        if self.job.get("weights") != "own":
+            subprocess.run([ours, "--write", self.path], check=True, env=environment)
+        self.sides["widelab"] = Side([ours, self.path], self.log("widelab"), environment)
         for name in self.peers:
             if self.options.peer and name not in self.options.peer:
                 continue
@@ -113,11 +149,15 @@ class Duel:
         for number in range(self.options.rounds):
             names = list(self.sides)
             for name in names if number % 2 == 0 else reversed(names):
-                seconds[name].append(self.ask(name, "go")["seconds"])
+                seconds[name].append(self.ask(name, f"go {self.turns(name)}")["seconds"])
                 product = self.ask(name, "gemm")
                 if "seconds" in product:
                     products[name].append(product)
         return seconds, products
+
+    def turns(self, name):
+        """As many as last `turn_seconds`."""
+        return max(1, math.ceil(self.job.get("turn_seconds", 0) / self.sides[name].ready["seconds"]))
 
     def ask(self, name, request):
         time.sleep(PAUSE_SECONDS)
@@ -126,9 +166,10 @@ class Duel:
     def result(self):
         seconds, products = self.rounds()
         own = self.sides["widelab"].ready
-        size = {key: self.job[key] for key in ("N", "n", "L", "d", "members", "weights")}
-        result = {"name": self.job["name"], "size": size, "widelab": dict(own, seconds=spread(seconds["widelab"])),
-                  "peers": [], "absent": self.absent}
+        size = {key: value for key, value in self.job.items() if key not in NOT_SIZE}
+        result = {"date": datetime.date.today().isoformat(), "op": self.job["op"], "name": self.job["name"],
+                  "size": size, "widelab": dict(own, seconds=spread(seconds["widelab"])), "peers": [],
+                  "absent": self.absent}
         if products["widelab"]:
             floor = [p["seconds"] for p in products["widelab"]]
             result["floor"] = dict(spread(floor), gemm_rate=products["widelab"][0]["flops"] / statistics.median(floor))
@@ -149,7 +190,7 @@ class Duel:
 def run_duel(options, job):
     with tempfile.TemporaryDirectory(prefix="duel-", dir=options.work) as folder:
         duel = Duel(options, job, folder)
-        print("duel {name}: N={N} n={n} L={L}, {threads} threads".format(**duel.job), flush=True)
+        print("duel {op} {name}, {threads} threads".format(**duel.job), flush=True)
         try:
             duel.start()
             result = duel.result()
@@ -164,8 +205,8 @@ def run_duel(options, job):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widelab", default=os.path.join(ROOT, "build", "bin", "bench_ntk_widelab"),
-                        help="the built side of ours")
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"), help="folder of the built sides of ours")
+    parser.add_argument("--only", help="only duels whose op and name contain this, for example 'train S'")
     parser.add_argument("--venvs", default=os.path.join(ROOT, "build-peers"), help="folder of the peers' environments")
     parser.add_argument("--out", required=True, help="JSON file to write")
     parser.add_argument("--work", help="folder for inputs and weights (default: the system's)")
@@ -189,7 +230,10 @@ def main(arguments):
     options = parse(arguments)
     # All sides on the same cores; libraries that count cores see as many as the threads that they may use.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
-    duels = [run_duel(options, {**BASE, **job}) for job in JOBS[options.device.split(":")[0]]]
+    jobs = [job for job in JOBS[options.device.split(":")[0]] if (options.only or "") in f"{job['op']} {job['name']}"]
+    if not jobs:
+        raise SystemExit(f"--only {options.only!r} leaves no duel")
+    duels = [run_duel(options, job) for job in jobs]
     own = duels[0]["widelab"]
     record = {"date": datetime.date.today().isoformat(), "device": own["device"], "cpu": own["cpu"], "isa": own["isa"],
               "blas": own["blas"], "threads": options.threads, "quick": options.quick, "duels": duels}

@@ -1,16 +1,19 @@
-"""The side of a peer in the NTK duel: reads the job, answers the driver's requests.
+"""The side of a peer in a duel: reads the job, answers the driver's requests.
 
-A job is a JSON file: N inputs of dimension d, n units in each of L hidden layers, activation "relu", sigma_w, dtype
-"float32", members (networks a round), threads, device ("cpu" or "cuda"), weights ("given": the arrays of `folder`;
+NTK duel: a job is a JSON file: N inputs of dimension d, n units in each of L hidden layers, activation "relu", sigma_w,
+dtype "float32", members (networks a round), threads, device ("cpu" or "cuda"), weights ("given": the arrays of `folder`;
 "own": each side draws its own, where they are too large to be handed over), folder.
 Arrays in `folder`: x.npy (N x d), w0.npy .. wL.npy (fan_out x fan_in, entries N(0, 1)), ntk.npy (N x N, fp64).
 The network: h_0 = x, z_l = sigma_w / sqrt(fan_in) W_l h_(l-1), h_l = relu(z_l), one linear output; no biases.
 The kernel: sum over all weights of df(x_i)/dw df(x_j)/dw.
 
+Training duel: see train_peer.py.
+
 Requests, one a line on standard input, and the answers, one JSON object a line on standard output:
-  (start)  {"peer", "version", "variant", "error"}: warmed up and compiled; error = ||out - ntk|| / ||ntk||
-  go       {"seconds"}: of the kernels of `members` networks, until they are there
-  gemm     {"seconds", "flops"}: of the library's own product (N x n) (n x n)
+  (start)  {"peer", "version", "variant", "error", "seconds"}: warmed up and compiled; NTK: error = ||out - ntk|| /
+           ||ntk||; seconds: of one turn
+  go [R]   {"seconds"}: mean of R turns (1), each until its results are there; NTK: the kernels of `members` networks
+  gemm     {"seconds", "flops"}: of the library's own product
   quit
 """
 import json
@@ -70,9 +73,24 @@ def _seconds(call, times=1):
     return time.perf_counter() - begin
 
 
-def serve(peer, version, candidates, fetch, gemm):
-    """candidates: {name: call(times)}, each makes `times` kernels and returns the last one when all are there. The
-    fastest one, after warming up, plays; `fetch` makes an array of what it returns; gemm() makes one product."""
+def kernel_error(fetch):
+    """error(kernel) of the NTK duel; `fetch` makes an array of what a candidate returns."""
+    def error(kernel):
+        if JOB["weights"] == "own":
+            return None
+        exact = load("ntk")
+        out = np.asarray(fetch(kernel), dtype=np.float64).reshape(exact.shape)
+        return float(np.linalg.norm(out - exact) / np.linalg.norm(exact))
+    return error
+
+
+def kernel_flops():
+    return 2.0 * JOB["N"] * JOB["n"] ** 2
+
+
+def serve(peer, version, candidates, error, gemm, flops):
+    """candidates: {name: call(times)}, each takes `times` turns and returns the last result when all are there. The
+    fastest one, after warming up, plays; error(result) may be None; gemm() makes one product of `flops` operations."""
     fastest, best = None, float("inf")
     for name, call in candidates.items():
         call(1)
@@ -80,20 +98,20 @@ def serve(peer, version, candidates, fetch, gemm):
         if seconds < best:
             fastest, best = name, seconds
     call = candidates[fastest]
-    ready = {"peer": peer, "version": version, "variant": fastest}
-    if JOB["weights"] != "own":
-        exact = load("ntk")
-        out = np.asarray(fetch(call(1)), dtype=np.float64).reshape(exact.shape)
-        ready["error"] = float(np.linalg.norm(out - exact) / np.linalg.norm(exact))
+    ready = {"peer": peer, "version": version, "variant": fastest, "seconds": best}
+    off = error(call(1))
+    if off is not None:
+        ready["error"] = off
     gemm()
     _answer(**ready)
     for line in sys.stdin:
         request = line.strip()
         if request == "quit":
             break
-        if request == "go":
-            _answer(seconds=_seconds(call, JOB["members"]))
+        if request.split()[:1] == ["go"]:
+            turns = int((request.split() + ["1"])[1])
+            _answer(seconds=_seconds(call, turns * JOB.get("members", 1)) / turns)
         elif request == "gemm":
-            _answer(seconds=_seconds(lambda _: gemm()), flops=2.0 * JOB["N"] * JOB["n"] ** 2)
+            _answer(seconds=_seconds(lambda _: gemm()), flops=flops)
         else:
             _answer(unknown=request)
