@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <string_view>
+#include <type_traits>
 
 #include "host/data/byte_reader.hpp"
 #include "widelab/base/contract.hpp"
@@ -184,7 +185,12 @@ ArrayFile read_npy(const std::string& path) {
   return array;
 }
 
-void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<double>& values) {
+namespace {
+
+template <class T>
+void write_array(const std::string& path, const std::string& code, const std::vector<Index>& shape,
+                 const std::vector<T>& values) {
+  using Word = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
   std::string dimensions;
   std::uint64_t count = 1;
   for (const Index extent : shape) {
@@ -192,22 +198,34 @@ void write_npy(const std::string& path, const std::vector<Index>& shape, const s
     count *= static_cast<std::uint64_t>(extent);
   }
   WIDELAB_REQUIRE(!shape.empty() && count == values.size(), "the shape must hold exactly the values given");
-  std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': (" + dimensions + "), }";
+  std::string header = "{'descr': '" + code + "', 'fortran_order': False, 'shape': (" + dimensions + "), }";
   constexpr std::size_t kPrefix = 10, kAlignment = 64;  // the data start at a multiple of 64 bytes
   header.append(kAlignment - 1 - (kPrefix + header.size()) % kAlignment, ' ');
   header += '\n';
   std::string bytes(kMagic.begin(), kMagic.end());
   bytes += {'\x01', '\x00', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   bytes += header;
-  bytes.reserve(bytes.size() + values.size() * sizeof(double));
-  for (const double value : values) {
-    const std::uint64_t bits = std::bit_cast<std::uint64_t>(value);
-    for (int k = 0; k < 8; ++k) bytes += static_cast<char>((bits >> (8 * k)) & 0xFF);
+  bytes.reserve(bytes.size() + values.size() * sizeof(T));
+  for (const T value : values) {
+    const Word bits = std::bit_cast<Word>(value);
+    for (std::size_t k = 0; k < sizeof(T); ++k) bytes += static_cast<char>((bits >> (8 * k)) & 0xFF);
   }
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file) throw OutputError(path + ": the array could not be written whole; check the folder and the disk space");
+}
+
+}  // namespace
+
+void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<double>& values) {
+  write_array(path, "<f8", shape, values);
+}
+void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<float>& values) {
+  write_array(path, "<f4", shape, values);
+}
+void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<std::int64_t>& values) {
+  write_array(path, "<i8", shape, values);
 }
 
 }  // namespace widelab::data

@@ -1,6 +1,7 @@
 // Reader and writer of NumPy's .npy format.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,10 @@ namespace widelab::data {
 /// anything else (objects, structures, complex numbers, zero or no dimensions), ends early or has bytes left over.
 ArrayFile read_npy(const std::string& path);
 
-/// Writes `values` (C order, product of `shape` entries) as little-endian f8, format version 1.0. OutputError naming
-/// the path if the file cannot be written whole.
+/// Writes `values` (C order, product of `shape` entries) as little-endian f8, f4 or i8, format version 1.0. OutputError
+/// naming the path if the file cannot be written whole.
 void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<double>& values);
+void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<float>& values);
+void write_npy(const std::string& path, const std::vector<Index>& shape, const std::vector<std::int64_t>& values);
 
 }  // namespace widelab::data

@@ -108,6 +108,17 @@ ObserverParts probe_outputs(const ObserverContext& context, const std::string& n
           {}};
 }
 
+namespace {
+
+/// The numbers that outputs are centred on at an observed step: none, the same always, or one set for each step.
+const double* centre(const std::vector<double>& mean, std::size_t size, std::size_t time) {
+  const std::size_t times = mean.size() / size;
+  WIDELAB_REQUIRE(times < 2 || time < times, "probe_mean lacks an observed step");
+  return times == 0 ? nullptr : mean.data() + (times == 1 ? 0 : time * size);
+}
+
+}  // namespace
+
 ObserverParts output_products(const ObserverContext& context, const std::string& name) {
   require_context(context.probe.count > 0, name, "probe inputs");
   const Index k = context.network.shape.outputs;
@@ -117,9 +128,7 @@ ObserverParts output_products(const ObserverContext& context, const std::string&
   const auto mean = std::make_shared<const std::vector<double>>(context.probe_mean);
   const auto measure = [range = context.probe, k, size, mean](const MemberView& member, std::span<double> out) {
     const std::span<const double> f = rows(member.outputs, range, k);
-    const std::size_t times = mean->size() / size;
-    WIDELAB_REQUIRE(times < 2 || member.time < times, "probe_mean lacks an observed step");
-    const double* mu = times == 0 ? nullptr : mean->data() + (times == 1 ? 0 : member.time * size);
+    const double* mu = centre(*mean, size, member.time);
     const auto centred = [&](std::size_t i) { return mu ? f[i] - mu[i] : f[i]; };
     std::size_t at = 0;
     for (std::size_t i = 0; i < size; ++i)

@@ -23,6 +23,7 @@ struct RunSetup {
   io::Sweep sweep;
   std::uint64_t seed = 0;
   DeviceLimits limits;
+  bool on_gpu = false;
 };
 
 /// What a cell will take, stated before it runs.

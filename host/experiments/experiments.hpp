@@ -5,7 +5,11 @@
 
 namespace widelab::experiments {
 
-const Experiment& ntk_limit();  // ntk_limit.cpp: kernels of finite networks against their infinite-width limits
-const Experiment& ntk_map();    // ntk_map.cpp: fluctuations of the NTK over depth and width
+const Experiment& ntk_limit();     // ntk_limit.cpp: kernels of finite networks against their infinite-width limits
+const Experiment& ntk_map();       // ntk_map.cpp: fluctuations of the NTK over depth and width
+const Experiment& train();         // train.cpp: observers along the training of an ensemble, without predictions
+const Experiment& ntk_dynamics();  // ntk_dynamics.cpp: trained networks against their linearisation
+const Experiment& kernel_drift();  // kernel_drift.cpp: how far training moves the kernel and the weights
+const Experiment& coord_check();   // coord_check.cpp: movement of pre-activations over widths; learning-rate transfer
 
 }  // namespace widelab::experiments

@@ -9,6 +9,7 @@
 #include "host/data/npy_file.hpp"
 #include "host/experiments/recipe_data.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/recipe_seeds.hpp"
 #include "host/theory/infinite_width.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
@@ -28,13 +29,8 @@ std::vector<KeySpec> kernel_keys(const std::string& default_method, int default_
     spec.doc = std::move(doc);
     return spec;
   };
-  std::vector<KeySpec> keys{
-      key("seeds.run", KeyType::integer, "1", "Seed of the run; every random number is a function of it."),
-      key("seeds.replicates", KeyType::integer, std::to_string(default_replicates), "Networks in each cell."),
-      key("seeds.shared", KeyType::text_list, "[]",
-          "Sweep keys whose values share networks (for example [\"width\"]: narrower networks are parts of wider "
-          "ones);\n"
-          "[] = every cell draws its own."),
+  std::vector<KeySpec> keys = seed_keys(default_replicates);
+  const std::vector<KeySpec> own{
       key("measure.method", KeyType::text, "\"" + default_method + "\"",
           "\"weights\": networks with explicit weights. \"law-exact\": the same law sampled without weight matrices."),
       key("measure.precision", KeyType::text, "\"fp32\"",
@@ -49,9 +45,9 @@ std::vector<KeySpec> kernel_keys(const std::string& default_method, int default_
           "replicates, ...; 0 = off."),
       key("until.max", KeyType::integer, "100000", "Most networks in a cell when stopping on precision."),
   };
+  keys.insert(keys.end(), own.begin(), own.end());
   for (KeySpec& spec : keys) {
-    if (spec.path == "seeds.run") spec.minimum = 0, spec.maximum = 9e15;
-    if (spec.path == "seeds.replicates" || spec.path == "until.max") spec.minimum = 2, spec.maximum = 4e9;
+    if (spec.path == "until.max") spec.minimum = 2, spec.maximum = 4e9;
     if (spec.path == "measure.method") spec.choices = {"weights", "law-exact"};
     if (spec.path == "measure.precision") spec.choices = {"fp32", "fp64"};
     if (spec.path == "measure.keep") spec.choices = {"moments", "samples"};
@@ -65,27 +61,6 @@ namespace {
 
 // Below this, second moments mean nothing (estimators/heavy_tail.hpp asks for 25 effective networks).
 constexpr Index kFewestNetworks = 32;
-
-/// The cell's name without the coordinates over which draws are shared.
-std::string init_name(const io::Recipe& recipe, const io::Cell& cell) {
-  std::string name;
-  for (const auto& [label, value] : cell.coordinates) {
-    const auto& shared = recipe.texts("seeds.shared");
-    if (std::find(shared.begin(), shared.end(), label) == shared.end())
-      name += fmt::format("{}{}={}", name.empty() ? "" : ",", label, value);
-  }
-  return name;
-}
-
-void check_shared(const io::Recipe& recipe, const io::Sweep& sweep) {
-  for (const std::string& label : recipe.texts("seeds.shared")) {
-    const bool swept = std::any_of(sweep.axes.begin(), sweep.axes.end(),
-                                   [&](const io::SweepAxis& axis) { return axis.label == label; });
-    if (!swept)
-      throw RecipeError("seeds.shared names \"" + label +
-                        "\", which [sweep] does not: name swept keys, or leave it out");
-  }
-}
 
 /// Of power sums and shifts of all entries: GroupedMoments keeps order 4 in every group.
 double moment_bytes(double examples) {
@@ -105,7 +80,8 @@ void check_size(const io::Recipe& recipe, const DeviceLimits& limits) {
                     limits.workspace_bytes * 1e-9));
 }
 
-/// Weights from model.weights_path. Throws DataError if the file has other networks than the recipe asks for.
+}  // namespace
+
 std::shared_ptr<const std::vector<double>> read_weights(const io::Recipe& recipe, const MlpShape& shape) {
   const std::string& path = recipe.text("model.weights_path");
   if (path.empty())
@@ -125,8 +101,6 @@ std::shared_ptr<const std::vector<double>> read_weights(const io::Recipe& recipe
     throw DataError(path + ": a weight is NaN or infinite");
   return weights;
 }
-
-}  // namespace
 
 KernelCell make_kernel_cell(const RunSetup& setup, const io::Cell& cell) {
   check_shared(*setup.recipe, setup.sweep);
@@ -152,7 +126,7 @@ KernelCell make_kernel_cell(const RunSetup& setup, const io::Cell& cell) {
   kernel.task.inputs = std::move(data.inputs);
   kernel.ntk_limit = std::move(limit.ntk);
   kernel.nngp_limit = std::move(limit.nngp);
-  kernel.init_key = role_key(setup.seed, "init", init_name(*setup.recipe, cell));
+  kernel.init_key = role_key(setup.seed, "init", drawn_name(*setup.recipe, cell));
   kernel.replicates = recipe.integer("seeds.replicates");
   if (const double budget = recipe.real("measure.unit_budget"); budget > 0) {
     double units = 0;

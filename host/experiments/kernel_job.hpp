@@ -27,6 +27,9 @@ struct KernelCell {
   bool keep_samples = false;
 };
 
+/// Weights from model.weights_path. Throws DataError if the file has other networks than the recipe asks for.
+std::shared_ptr<const std::vector<double>> read_weights(const io::Recipe& recipe, const MlpShape& shape);
+
 /// Builds the cell of a recipe at one point of its sweep: draws the data, computes the limits.
 KernelCell make_kernel_cell(const RunSetup& setup, const io::Cell& cell);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "host/estimators/joint_test.hpp"
@@ -12,6 +13,7 @@
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_data.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/verdicts.hpp"
 #include "host/experiments/width_fits.hpp"
 #include "host/theory/infinite_width.hpp"
 
@@ -23,6 +25,15 @@ using estimators::KernelStatistics;
 using estimators::Statistic;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Deviations that theory gives an exponent: mean squares and signed projections fall as 1/n.
+constexpr std::size_t kFitted[] = {1, 2, 5, 6};
+
+FittedQuantities fitted_scalars() {
+  FittedQuantities quantities;
+  for (const std::size_t s : kFitted) quantities.names.emplace_back(estimators::kNetworkScalars[s]);
+  return quantities;
+}
 
 /// Observables of one kind of kernel.
 struct KernelObservables {
@@ -53,37 +64,10 @@ constexpr Index kLeastJudgedGroups = 8;
 
 std::size_t at(Index k) { return static_cast<std::size_t>(k); }
 
-/// The sample restricted to entries with a prediction, and those predictions, judged together.
-void judge(const estimators::GroupSample& sample, Index first, const std::vector<double>& predicted, std::uint64_t key,
-           Precision precision, double* out) {
-  estimators::GroupSample chosen;
-  std::vector<double> values;
-  std::vector<Index> columns;
-  for (std::size_t p = 0; p < predicted.size(); ++p)
-    if (std::isfinite(predicted[p])) {
-      columns.push_back(first + static_cast<Index>(p));
-      values.push_back(predicted[p]);
-    }
-  if (columns.empty()) return;
-  chosen.groups = sample.groups;
-  chosen.entries = static_cast<Index>(columns.size());
-  chosen.counts = sample.counts;
-  for (Index g = 0; g < sample.groups; ++g)
-    for (const Index column : columns) chosen.values.push_back(sample.at(g, column));
-  estimators::JointOptions options;
-  options.key = key;
-  if (precision == Precision::fp32) options.rounding = kSingleRounding;
-  const estimators::JointVerdict verdict = estimators::joint_test(chosen, values, options);
-  if (!verdict.status.empty()) return;
-  out[0] = verdict.max_z;
-  out[1] = verdict.max_z_p;
-  out[2] = verdict.dof > 0 ? verdict.chi2 / verdict.dof : kNaN;
-  out[3] = verdict.chi2_p;
-}
-
 void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell, const KernelStatistics& statistics,
                   Index first, const std::vector<double>& limit, const EntryLaws& laws, std::uint64_t judge_key,
                   Precision precision) {
+  const double rounding = precision == Precision::fp32 ? kSingleRounding : estimators::JointOptions{}.rounding;
   const Index n = statistics.examples(), pairs = statistics.pairs();
   const auto means = statistics.entries().estimate(Statistic::mean),
              variances = statistics.entries().estimate(Statistic::variance),
@@ -102,8 +86,8 @@ void fill_entries(KernelObservables& out, const CellGrid& grid, std::size_t cell
   // A variance is judged group by group as well, and is undefined for a group left over with too few networks.
   const estimators::GroupSample sample = statistics.entries().group_sample(Statistic::mean);
   if (sample.groups < kLeastJudgedGroups) return;
-  judge(sample, first, laws.mean, judge_key, precision, &out.verdict_mean[4 * grid.position(cell)]);
-  judge(statistics.entries().group_sample(Statistic::variance), first, laws.variance, judge_key + 1, precision,
+  judge(sample, first, laws.mean, judge_key, rounding, &out.verdict_mean[4 * grid.position(cell)]);
+  judge(statistics.entries().group_sample(Statistic::variance), first, laws.variance, judge_key + 1, rounding,
         &out.verdict_variance[4 * grid.position(cell)]);
 }
 
@@ -156,7 +140,7 @@ class NtkLimit : public Experiment {
     for (const char* name : estimators::kNetworkScalars)
       scalars.emplace_back(grid, name, "1", std::string("mean over networks of ") + name,
                            "exact law at finite width, where known");
-    WidthFits fits(setup, grid);
+    WidthFits fits(setup, grid, fitted_scalars());
     std::vector<double> diverged(grid.size(), kNaN), dead(grid.size(), kNaN);
 
     for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c) {
@@ -176,7 +160,9 @@ class NtkLimit : public Experiment {
           kNaN, square_deviation(kernel.ntk_limit, ntk_laws, n),   projection(ntk_laws),  ntk_laws.mean[0],
           kNaN, square_deviation(kernel.nngp_limit, nngp_laws, n), projection(nngp_laws), nngp_laws.mean[0]};
       for (std::size_t s = 0; s < scalars.size(); ++s) scalars[s].set(c, 0, values[s], {predicted[s]});
-      fits.add(c, statistics);
+      const estimators::GroupSample groups = statistics.scalars().group_sample(Statistic::mean);
+      for (std::size_t q = 0; q < std::size(kFitted); ++q)
+        fits.add(c, q, values[kFitted[q]], one_entry(groups, static_cast<Index>(kFitted[q])));
       diverged[grid.position(c)] = static_cast<double>(statistics.diverged());
       dead[grid.position(c)] = static_cast<double>(statistics.dead());
     }
@@ -239,15 +225,6 @@ class NtkLimit : public Experiment {
     axis.units = "1";
     axis.description = "kernel entry (i,j), i <= j, inputs counted from 0";
     axis.values = labels;
-    return axis;
-  }
-
-  static io::Axis verdict_axis() {
-    io::Axis axis;
-    axis.name = "verdict";
-    axis.units = "1";
-    axis.description = "joint tests";
-    axis.values = std::vector<std::string>{"max_abs_z", "max_abs_z_p", "chi2_per_dof", "chi2_p"};
     return axis;
   }
 };

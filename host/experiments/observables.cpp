@@ -76,19 +76,36 @@ std::size_t CellGrid::size() const {
 
 Prediction Prediction::none() { return {kNaN, kNaN}; }
 
+std::size_t Inner::size() const {
+  std::size_t size = 1;
+  for (const std::size_t extent : shape) size *= extent;
+  return size;
+}
+
+namespace {
+
+Inner one_axis(const std::string& dim, std::size_t extent) { return dim.empty() ? Inner{} : Inner{{dim}, {extent}}; }
+
+}  // namespace
+
 ObservableBuilder::ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description,
-                                     std::string prediction, const std::string& inner_dim, std::size_t inner)
-    : grid_(grid), inner_(inner) {
+                                     std::string prediction, Inner inner)
+    : grid_(grid), inner_(inner.size()) {
   observable_.name = std::move(name);
   observable_.units = std::move(units);
   observable_.description = std::move(description);
   observable_.prediction = std::move(prediction);
   observable_.dims = grid.dims();
-  if (!inner_dim.empty()) observable_.dims.push_back(inner_dim);
+  observable_.dims.insert(observable_.dims.end(), inner.dims.begin(), inner.dims.end());
   for (auto* values : {&observable_.mean, &observable_.se, &observable_.count, &observable_.theory,
                        &observable_.theory_error, &observable_.z})
-    values->assign(grid.size() * inner, kNaN);
+    values->assign(grid.size() * inner_, kNaN);
 }
+
+ObservableBuilder::ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description,
+                                     std::string prediction, const std::string& inner_dim, std::size_t inner)
+    : ObservableBuilder(grid, std::move(name), std::move(units), std::move(description), std::move(prediction),
+                        one_axis(inner_dim, inner)) {}
 
 void ObservableBuilder::set(std::size_t cell, std::size_t entry, const estimators::Estimate& estimate,
                             Prediction prediction) {
@@ -103,19 +120,22 @@ void ObservableBuilder::set(std::size_t cell, std::size_t entry, const estimator
 }
 
 io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
-                          std::vector<double> values, const std::string& inner_dim, std::size_t inner) {
+                          std::vector<double> values, const Inner& inner) {
   io::NamedArray array;
   array.name = name;
   array.units = "1";
   array.description = description;
   array.dims = grid.dims();
   array.shape = grid.shape();
-  if (!inner_dim.empty()) {
-    array.dims.push_back(inner_dim);
-    array.shape.push_back(inner);
-  }
+  array.dims.insert(array.dims.end(), inner.dims.begin(), inner.dims.end());
+  array.shape.insert(array.shape.end(), inner.shape.begin(), inner.shape.end());
   array.values = std::move(values);
   return array;
+}
+
+io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
+                          std::vector<double> values, const std::string& inner_dim, std::size_t inner) {
+  return cell_array(grid, name, description, std::move(values), one_axis(inner_dim, inner));
 }
 
 }  // namespace widelab::experiments

@@ -25,6 +25,13 @@ class CellGrid {
   std::vector<std::size_t> position_;
 };
 
+/// Axes within a cell, outermost first; none: one number a cell.
+struct Inner {
+  std::vector<std::string> dims;
+  std::vector<std::size_t> shape;
+  std::size_t size() const;
+};
+
 /// A prediction: value, and the error of the prediction itself; NaN value = there is none.
 struct Prediction {
   double value, error = 0;
@@ -34,6 +41,8 @@ struct Prediction {
 /// An observable of `inner` entries for each cell, all NaN at first.
 class ObservableBuilder {
  public:
+  ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description,
+                    std::string prediction, Inner inner);
   ObservableBuilder(const CellGrid& grid, std::string name, std::string units, std::string description,
                     std::string prediction, const std::string& inner_dim = "", std::size_t inner = 1);
   void set(std::size_t cell, std::size_t entry, const estimators::Estimate& estimate, Prediction prediction);
@@ -46,6 +55,8 @@ class ObservableBuilder {
 };
 
 /// An array of doubles over the cells, for numbers without an error bar (fits, verdicts, flags).
+io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
+                          std::vector<double> values, const Inner& inner);
 io::NamedArray cell_array(const CellGrid& grid, const std::string& name, const std::string& description,
                           std::vector<double> values, const std::string& inner_dim = "", std::size_t inner = 1);
 

@@ -6,7 +6,8 @@ namespace widelab::experiments {
 namespace {
 
 const std::vector<const Experiment*>& all() {
-  static const std::vector<const Experiment*> list{&ntk_limit(), &ntk_map()};
+  static const std::vector<const Experiment*> list{&ntk_limit(),    &ntk_map(),      &train(),
+                                                    &ntk_dynamics(), &kernel_drift(), &coord_check()};
   return list;
 }
 

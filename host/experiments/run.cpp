@@ -41,12 +41,15 @@ double free_memory_bytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options) {
+bool runs_on_gpu(const runtime::Backend& backend) { return backend.info().kind == "cuda"; }
+
+RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options, bool on_gpu) {
   runtime::fix_blas_threads();
   RunSetup setup;
   setup.recipe = &recipe;
   setup.sweep = io::make_sweep(recipe);
   setup.seed = static_cast<std::uint64_t>(recipe.integer("seeds.run"));
+  setup.on_gpu = on_gpu;
   setup.limits.workers = omp_get_max_threads();
   setup.limits.workspace_bytes =
       options.memory_bytes > 0 ? options.memory_bytes : kShareOfFreeMemory * free_memory_bytes();
@@ -121,7 +124,7 @@ bool run_cell(const Experiment& experiment, const RunSetup& setup, const io::Cel
   if (finished) {
     job->restore(io::read_cell(folder.path(), cell.name));
     if (job->done() >= job->target()) {
-      progress.skip(work_per_replicate * static_cast<double>(job->done()));
+      progress.skip(work_per_replicate * static_cast<double>(job->done() / job->units_per_replicate()));
       return false;
     }
   }
@@ -168,7 +171,8 @@ io::Recipe load_recipe(const fs::path& path, const std::vector<std::string>& ove
 
 RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options) {
   const auto backend = runtime::make_backend(options.device);
-  return plan_cells(find_experiment(recipe.schema().experiment), make_setup(recipe, options), backend->info().name);
+  return plan_cells(find_experiment(recipe.schema().experiment), make_setup(recipe, options, runs_on_gpu(*backend)),
+                    backend->info().name);
 }
 
 std::string plan_table(const RunPlan& plan) {
@@ -184,7 +188,7 @@ std::string plan_table(const RunPlan& plan) {
 RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
   const Experiment& experiment = find_experiment(recipe.schema().experiment);
   const auto backend = runtime::make_backend(options.device);
-  const RunSetup setup = make_setup(recipe, options);
+  const RunSetup setup = make_setup(recipe, options, runs_on_gpu(*backend));
   const RunPlan plan = plan_cells(experiment, setup, backend->info().name);
   const io::RunFolder folder = io::RunFolder::open(options.out, recipe, options.mode, options.may_differ);
   if (!folder.resumed()) fs::remove_all(folder.path() / ".unfinished");
@@ -221,7 +225,7 @@ RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
 io::Result summarise_folder(const fs::path& folder) {
   const io::Recipe recipe =
       io::read_recipe(folder, [](const std::string& name) { return find_experiment(name).schema(); });
-  return summarise(find_experiment(recipe.schema().experiment), make_setup(recipe, {}), folder);
+  return summarise(find_experiment(recipe.schema().experiment), make_setup(recipe, {}, false), folder);
 }
 
 }  // namespace widelab::experiments

@@ -94,12 +94,16 @@ TEST_F(TrainingRecipes, EveryExperimentRunsAndSaysWhatItMeans) {
 }
 
 TEST_F(TrainingRecipes, EveryOptimiserOrderAndLossTrains) {
-  for (const char* setting :
-       {"train.optimiser=gd", "train.optimiser=heavy-ball", "train.optimiser=nesterov", "train.optimiser=adam",
-        "train.optimiser=adamw", "train.optimiser=sign", "train.optimiser=sgld", "train.order=iid", "train.order=fresh",
-        "train.order=fixed", "train.schedule=cosine", "train.schedule=step", "train.dropout_keep=0.5",
-        "train.label_noise=0.1", "train.rate_unit=2/sharpness", "train.rate_unit=1/own-lambda_max",
-        "train.precision=fp64", "train.engine=gemm", "train.storage=displacement", "observe.keep=samples"}) {
+  for (const char* setting : {"train.optimiser=gd",          "train.optimiser=heavy-ball",
+                              "train.optimiser=nesterov",    "train.optimiser=adam",
+                              "train.optimiser=adamw",       "train.optimiser=sign",
+                              "train.optimiser=sgld",        "train.order=iid",
+                              "train.order=fresh",           "train.order=fixed",
+                              "train.schedule=cosine",       "train.schedule=step",
+                              "train.dropout_keep=0.5",      "train.label_noise=0.1",
+                              "train.rate_unit=2/sharpness", "train.rate_unit=1/own-lambda_max",
+                              "train.precision=fp64",        "train.engine=gemm",
+                              "train.storage=displacement",  "observe.keep=samples"}) {
     std::vector<std::string> settings{setting, "train.learning_rate=0.01", "seeds.replicates=4"};
     if (std::string(setting) != "train.optimiser=gd") settings.emplace_back("train.batch=2");
     EXPECT_TRUE(exits(run(command(tiny("train"), "run", settings)), 0)) << setting;

@@ -16,12 +16,13 @@ using namespace widelab;
 class NtkDynamics : public test::CommandTest {
  protected:
   io::Result run_experiment(const std::string& name, const std::vector<std::string>& settings) const {
-    const auto recipe = write(name + ".toml",
-                              "schema = 1\nexperiment = \"ntk-dynamics\"\n[model]\nactivation = \"erf\"\nsigma_w = 1.5\n"
-                              "sigma_b = 0.2\n[data]\nexamples = 4\ntest_examples = 2\ndimension = 6\n[train]\n"
-                              "steps = 30\n[observe]\nspacing = \"list\"\nsteps = [0, 3, 30]\n[seeds]\n"
-                              "replicates = 400\n[fit]\nresamples = 800\ncorrection = false\nmin_width = 16\n"
-                              "[sweep]\nwidth = [32, 64, 128, 256]\n");
+    const auto recipe =
+        write(name + ".toml",
+              "schema = 1\nexperiment = \"ntk-dynamics\"\n[model]\nactivation = \"erf\"\nsigma_w = 1.5\n"
+              "sigma_b = 0.2\n[data]\nexamples = 4\ntest_examples = 2\ndimension = 6\n[train]\n"
+              "steps = 30\n[observe]\nspacing = \"list\"\nsteps = [0, 3, 30]\n[seeds]\n"
+              "replicates = 400\n[fit]\nresamples = 800\ncorrection = false\nmin_width = 16\n"
+              "[sweep]\nwidth = [32, 64, 128, 256]\n");
     experiments::RunOptions options;
     options.out = folder() / name;
     options.device = "cpu";

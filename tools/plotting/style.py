@@ -52,7 +52,7 @@ def finish(figure, data, heading, path, key=()):
     words = (data.attrs.get("title", ""), data.attrs.get("data", ""), networks_of(data))
     subject = "; ".join(filter(None, map(str, words)))
     figure.suptitle(f"{heading}\n{textwrap.fill(subject, int(width * 12.5))}", fontsize=10, linespacing=1.4)
-    conventions = textwrap.fill(str(data.attrs.get("conventions", "")), int(width * 20))
+    conventions = textwrap.fill(str(data.attrs.get("conventions", "")), int(width * 18.5))
     footer = 0.13 * len(conventions.splitlines()) + 0.08  # inches
     figure.text(0.01, 0.04 / height, conventions, fontsize=7, color="#444444", va="bottom", linespacing=1.3)
     if key:

@@ -37,8 +37,8 @@ inline std::string_view trimmed(std::string_view text) {
 
 inline double parse_number(std::string_view text, std::string_view whole) {
   double number = 0.0;
-  const auto end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, number);
+  const char *const begin = text.data(), *const end = begin + text.size();
+  const auto result = std::from_chars(begin, end, number);
   if (result.ec != std::errc() || result.ptr != end || !std::isfinite(number))
     throw RecipeError("activation = \"" + std::string(whole) + "\": \"" + std::string(text) +
                       "\" is not a finite number; write, for instance, \"leaky-relu(0.1)\"");
@@ -73,6 +73,14 @@ inline void require_count(const Call& call, std::size_t least, std::size_t most)
 
 /// Functors other than HermiteSeries are structs of doubles, in the order in which they are written.
 template <class F>
+constexpr std::size_t parameter_count() {
+  if constexpr (std::is_empty_v<F>)
+    return 0;
+  else
+    return sizeof(F) / sizeof(double);
+}
+
+template <class F>
 Activation from_call(const Call& call) {
   if constexpr (std::is_same_v<F, HermiteSeries>) {
     require_count(call, 1, HermiteSeries::kMaxDegree + 1);
@@ -81,7 +89,7 @@ Activation from_call(const Call& call) {
     series.degree = static_cast<Index>(call.parameters.size()) - 1;
     return series;
   } else {
-    constexpr std::size_t kCount = std::is_empty_v<F> ? 0 : sizeof(F) / sizeof(double);
+    constexpr std::size_t kCount = parameter_count<F>();
     require_count(call, kCount, kCount);
     F functor;
     if constexpr (kCount > 0) std::memcpy(static_cast<void*>(&functor), call.parameters.data(), sizeof functor);
@@ -146,7 +154,7 @@ std::string name_of(const F& functor) {
   if constexpr (std::is_empty_v<F>) {
     return F::kName;
   } else {
-    std::vector<double> parameters(sizeof(F) / sizeof(double));
+    std::vector<double> parameters(parameter_count<F>());
     std::memcpy(parameters.data(), &functor, sizeof functor);
     return std::string(F::kName) + "(" + written(parameters) + ")";
   }

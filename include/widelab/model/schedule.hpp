@@ -25,7 +25,10 @@ struct Schedule {
   double factor(Index t) const {
     const double at = static_cast<double>(t);
     const double warm = t < warmup ? (at + 1) / (static_cast<double>(warmup) + 1) : 1.0;
-    if (kind == ScheduleKind::step) return warm * std::pow(drop, static_cast<double>(t / period));
+    if (kind == ScheduleKind::step) {
+      const Index drops = t / period;
+      return warm * std::pow(drop, static_cast<double>(drops));
+    }
     if (kind == ScheduleKind::constant) return warm;
     if (t >= horizon) return warm * final_fraction;
     const double turn = std::cos(3.14159265358979323846 * at / static_cast<double>(horizon));

@@ -1,0 +1,29 @@
+// `[data.target]` and the test set: what networks are to learn, and on which examples they are tested.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "host/data/dataset.hpp"
+#include "host/io/recipe.hpp"
+
+namespace widelab::experiments {
+
+/// Keys of `[data.target]`, data.test_examples and data.test_split. `kind` and `test_examples` are the defaults.
+std::vector<io::KeySpec> target_keys(const std::string& kind, int test_examples);
+
+/// Training and test examples of one cell; all targets have `outputs` = model.outputs columns.
+struct LearningData {
+  data::Dataset train, test;  ///< test.examples may be 0
+};
+
+/// The data of a cell's recipe, a pure function of the seed: every cell whose data keys agree has the same examples.
+/// Test examples are the next ones of the law (preprocessed together with the training examples), or those of the
+/// file's test split. Throws RecipeError where targets do not fit the network's outputs or a step of the preprocessing
+/// would treat the two sets differently; otherwise what make_dataset throws.
+LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed);
+
+/// Examples [first, first + count) of the training law, for online learning.
+data::Dataset make_stream_part(const io::Recipe& recipe, std::uint64_t seed, Index first, Index count);
+
+}  // namespace widelab::experiments
