@@ -23,19 +23,35 @@ class CpuBlock {
   Index size() const { return 1; }
   void sync() {}
 
+  /// With the widest vectors of the processor for the loops of f.
   template <class F>
   void for_each(Index count, const F& f) {
+#if defined(__x86_64__)
+    if (tiles_.wide_vectors) return for_each_wide(count, f);
+#endif
     for (Index i = 0; i < count; ++i) f(i);
   }
 
-  /// f(i) on arrays that do not overlap, with the widest vectors of the processor.
-  template <class F>
-  void elementwise(Index count, const F& f) {
-#if defined(__x86_64__)
-    if (tiles_.wide_vectors) return elementwise_wide(count, f);
-#endif
-#pragma GCC ivdep
-    for (Index i = 0; i < count; ++i) f(i);
+  /// Memory for `count` numbers, until it is asked for again.
+  T* memory(Index count) {
+    if (static_cast<Index>(memory_.size()) < count) memory_.resize(static_cast<std::size_t>(count));
+    return memory_.data();
+  }
+
+  /// finish(i, count, c) for runs of kColumnGroup sums c(i) = sum_{q < k} a(i, q), the columns of a next to each other.
+  template <class Finish>
+  void row_sums(Index m, Index k, StridedView<const T> a, const Finish& finish) {
+    for_each(ceil_div(m, kColumnGroup), [=](Index group) {
+      const Index i = group * kColumnGroup, rows = std::min(kColumnGroup, m - i);
+      T sums[kColumnGroup] = {}, turned[kColumnGroup * kColumnGroup] = {};
+      for (Index first = 0; first < k; first += kColumnGroup) {
+        const Index columns = std::min(kColumnGroup, k - first);
+        transpose(a.data + i * a.row + first, a.row, rows, columns, turned, kColumnGroup);
+        for (Index q = 0; q < columns; ++q)
+          for (Index r = 0; r < kColumnGroup; ++r) sums[r] += turned[q * kColumnGroup + r];
+      }
+      finish(i, rows, static_cast<const T*>(sums));
+    });
   }
 
   template <class F>
@@ -67,32 +83,53 @@ class CpuBlock {
         const bool packed = packs || columns % lanes != 0;
         const T* panel = packed ? panels_.data() + j * k : b.data + j;
         tiles_.of(rows, registers)(k, a_tile, a.row, a.col, panel, packed ? width : b.row, c);
-        for (Index r = 0; r < rows; ++r) run(i + r, j, columns, c + r * registers * lanes, epilogue);
+        finish({i, j, rows, columns, registers * lanes}, c, epilogue);
       }
     }
   }
 
  private:
+  /// c(i, j) .. c(i + rows - 1, j + columns - 1), rows `stride` apart.
+  struct Tile {
+    Index i, j, rows, columns, stride;
+  };
+
+  template <class Epilogue>
+  void finish(const Tile& tile, const T* c, const Epilogue& epilogue) {
 #if defined(__x86_64__)
-  // Everything that it calls is inlined, so that no function that other code shares is compiled for AVX-512.
-  template <class F>
-  __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"), flatten, noinline)) static void elementwise_wide(
-      Index count, const F& f) {
-    const F local = f;  // nothing outside can change it while the loop runs
-#pragma GCC ivdep
-    for (Index i = 0; i < count; ++i) local(i);
-  }
+    if (tiles_.wide_vectors) return finish_wide(tile, c, epilogue);
 #endif
+    finish_rows<64 / sizeof(T)>(tile, c, epilogue);
+  }
 
   /// A constant length where it is the usual one: the epilogue's loops are then unrolled.
-  template <class Epilogue>
-  static void run(Index i, Index j, Index count, const T* c, const Epilogue& epilogue) {
-    constexpr Index kUsual = 128 / static_cast<Index>(sizeof(T));
-    if (count == kUsual)
-      epilogue(i, j, kUsual, c);
-    else
-      epilogue(i, j, count, c);
+  template <std::size_t kUsual, class Epilogue>
+  [[gnu::always_inline]] static inline void finish_rows(const Tile& tile, const T* c, const Epilogue& epilogue) {
+    if (tile.columns == static_cast<Index>(kUsual)) {
+      for (Index r = 0; r < tile.rows; ++r)
+        epilogue(tile.i + r, tile.j, static_cast<Index>(kUsual), c + r * static_cast<Index>(kUsual));
+    } else {
+      for (Index r = 0; r < tile.rows; ++r) epilogue(tile.i + r, tile.j, tile.columns, c + r * tile.stride);
+    }
   }
+
+#if defined(__x86_64__)
+  // Everything that these call is inlined, so that no function that other code shares is compiled for AVX-512. They
+  // work on copies, which nothing outside can change while a loop runs.
+#define WIDELAB_WIDE __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"), flatten, noinline))
+  template <class F>
+  WIDELAB_WIDE static void for_each_wide(Index count, const F& f) {
+    const F local = f;
+    for (Index i = 0; i < count; ++i) local(i);
+  }
+
+  template <class Epilogue>
+  WIDELAB_WIDE static void finish_wide(Tile tile, const T* c, const Epilogue& epilogue) {
+    const Epilogue local = epilogue;
+    finish_rows<128 / sizeof(T)>(tile, c, local);
+  }
+#undef WIDELAB_WIDE
+#endif
 
   /// Panel p, p >= first: k rows of b(q, p width + ..), with zeros beyond column n.
   void pack(StridedView<const T> b, Index k, Index n, Index first) {
@@ -114,7 +151,7 @@ class CpuBlock {
   }
 
   const TileSet<T>& tiles_;
-  Buffer<T> panels_;
+  Buffer<T> panels_, memory_;
 };
 
 }  // namespace widelab::cpu

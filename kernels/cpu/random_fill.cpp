@@ -21,14 +21,7 @@ template <InitKind kind>
     for (int k = 0; k < 4; ++k) word[k][i] = block.w[k];
   }
   if constexpr (kind == InitKind::normal) {
-    for (int pair = 0; pair < 2; ++pair)
-      for (int i = 0; i < kLanes; ++i) {
-        const float r = box_muller::radius(word[2 * pair][i]);
-        float c, s;
-        box_muller::unit_circle(word[2 * pair + 1][i], c, s);
-        draw[2 * pair][i] = r * c;
-        draw[2 * pair + 1][i] = r * s;
-      }
+    normal4_each<kLanes>(word, draw);
   } else {
     for (int i = 0; i < kLanes; ++i) {
       const Draw4 four = init_draw4(kind, {{word[0][i], word[1][i], word[2][i], word[3][i]}});

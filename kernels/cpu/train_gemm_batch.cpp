@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 namespace widelab::cpu {
 namespace {
@@ -37,8 +38,10 @@ void load_batch(const TrainRule& rule, const MemberSettings& settings, const Tra
   if (!neighbours) batch.gathered.resize(static_cast<std::size_t>(slots * d));
   batch.inputs = neighbours ? data.inputs + order.example(0) * d : batch.gathered.data();
   batch.targets.resize(static_cast<std::size_t>(slots * k));
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(slots));
+  order.examples(0, 1, rows.data());
   for (Index slot = 0; slot < slots; ++slot) {
-    const Index row = order.example(slot);
+    const Index row = rows[static_cast<std::size_t>(slot)];
     if (!neighbours) std::copy_n(data.inputs + row * d, d, batch.gathered.data() + slot * d);
     T* y = batch.targets.data() + slot * k;
     std::copy_n(data.targets + row * k, k, y);

@@ -10,23 +10,23 @@
 namespace widelab::cpu {
 
 #if defined(__AVX2__)
-/// 8 x 8.
+/// Four numbers from `low`, four from `high`.
+inline __m256 load_halves(const float* low, const float* high) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+}
+
+/// 8 x 8, as 4 x 4 in both halves of each register: rows i and i + 4 are loaded next to each other.
 inline void transpose_square(const float* from, Index from_stride, float* to, Index to_stride) {
-  __m256 r[8], s[8];
-  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * from_stride);
-  for (int i = 0; i < 4; ++i) {
-    s[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-    s[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xEE);
-    r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xEE);
-  }
-  for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  for (int half = 0; half < 8; half += 4) {
+    __m256 r[4];
+    for (int i = 0; i < 4; ++i) r[i] = load_halves(from + i * from_stride + half, from + (i + 4) * from_stride + half);
+    const __m256 s0 = _mm256_unpacklo_ps(r[0], r[1]), s1 = _mm256_unpackhi_ps(r[0], r[1]);
+    const __m256 s2 = _mm256_unpacklo_ps(r[2], r[3]), s3 = _mm256_unpackhi_ps(r[2], r[3]);
+    float* rows = to + half * to_stride;
+    _mm256_storeu_ps(rows, _mm256_shuffle_ps(s0, s2, 0x44));
+    _mm256_storeu_ps(rows + to_stride, _mm256_shuffle_ps(s0, s2, 0xEE));
+    _mm256_storeu_ps(rows + 2 * to_stride, _mm256_shuffle_ps(s1, s3, 0x44));
+    _mm256_storeu_ps(rows + 3 * to_stride, _mm256_shuffle_ps(s1, s3, 0xEE));
   }
 }
 

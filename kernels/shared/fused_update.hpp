@@ -32,15 +32,17 @@ struct ParameterState {
 namespace fused {
 
 /// theta += increment, or D += increment and theta = theta_0 + D, for `count` parameters with gradients scale * c.
-/// `draws`: normal draws, read by noisy rules alone. The rule is a template argument, so that the loop has no branches.
-template <OptimiserKind Kind, class T>
-WIDELAB_INLINE_CALLS WIDELAB_HD void update_as(UpdateStep<T> step, const ParameterState<T>& at, Index count, T scale,
-                                               const T* c, const T* draws) {
+/// `draws`: normal draws, read by noisy rules alone. What the step is, is a template argument, so that the loops have
+/// no branches.
+template <OptimiserKind Kind, bool kDecoupled, class T>
+WIDELAB_INLINE_CALLS WIDELAB_HD void update_run(UpdateStep<T> step, const ParameterState<T>& at, Index count, T scale,
+                                                const T* c, const T* draws) {
   constexpr int kMoments = Kind == OptimiserKind::adam                                            ? 2
                            : Kind == OptimiserKind::heavy_ball || Kind == OptimiserKind::nesterov ? 1
                                                                                                   : 0;
   constexpr bool kNoisy = Kind == OptimiserKind::langevin || Kind == OptimiserKind::sgld;
   step.kind = Kind;
+  step.decoupled_decay = kDecoupled;
   if constexpr (!kNoisy) step.noise = T(0);
   const auto increment = [&](Index e) {
     T v = T(0), s = T(0), draw = T(0);
@@ -63,6 +65,15 @@ WIDELAB_INLINE_CALLS WIDELAB_HD void update_as(UpdateStep<T> step, const Paramet
       at.theta[e] = at.start[e] + moved;
     }
   }
+}
+
+template <OptimiserKind Kind, class T>
+WIDELAB_INLINE_CALLS WIDELAB_HD void update_as(const UpdateStep<T>& step, const ParameterState<T>& at, Index count,
+                                               T scale, const T* c, const T* draws) {
+  if (step.decoupled_decay)
+    update_run<Kind, true>(step, at, count, scale, c, draws);
+  else
+    update_run<Kind, false>(step, at, count, scale, c, draws);
 }
 
 template <OptimiserKind Kind>
@@ -96,19 +107,23 @@ struct WeightRun {
   Index layer, row, cols, first, step;
 };
 
-/// Weights (row, first .. first + count) of a layer, first a multiple of 4; noise is drawn four by four.
+/// Weights (row, first .. first + count) of a layer, first a multiple of 4. `drawn`: their normal draws, or null to
+/// draw them here, four by four.
 template <OptimiserKind Kind, class T>
 WIDELAB_HD void update_weights(const UpdateStep<T>& step, const ParameterState<T>& at, const WeightRun& run,
-                               const DrawId& noise, Index count, T scale, const T* c) {
-  if constexpr (Kind == OptimiserKind::langevin || Kind == OptimiserKind::sgld) {
+                               const DrawId& noise, const T* drawn, Index count, T scale, const T* c) {
+  constexpr bool kNoisy = Kind == OptimiserKind::langevin || Kind == OptimiserKind::sgld;
+  if (!kNoisy || drawn) {
+    update_as<Kind>(step, at, count, scale, c, drawn);
+    return;
+  }
+  if constexpr (kNoisy) {
     for (Index e = 0; e < count; e += 4) {
       const Draw4 normal = langevin_draw4(noise, run.layer, run.row, run.cols, (run.first + e) / 4, run.step);
       const T draws[4] = {static_cast<T>(normal.v[0]), static_cast<T>(normal.v[1]), static_cast<T>(normal.v[2]),
                           static_cast<T>(normal.v[3])};
       update_as<Kind>(step, at.from(e), count - e < 4 ? count - e : 4, scale, c + e, draws);
     }
-  } else {
-    update_as<Kind>(step, at, count, scale, c, c);
   }
 }
 

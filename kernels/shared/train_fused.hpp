@@ -7,42 +7,12 @@
 // transcendental functions in fp32 come from math/portable.hpp.
 #pragma once
 
+#include "kernels/shared/fused_block.hpp"
 #include "kernels/shared/fused_member.hpp"
 #include "kernels/shared/fused_update.hpp"
 #include "widelab/base/block.hpp"
 
 namespace widelab {
-namespace fused {
-
-/// Neighbouring examples that one worker takes at once where a phase runs down a column: what a vector unit wants, and
-/// 1 for a worker that is a thread of many. No result depends on it.
-template <class B>
-WIDELAB_HD constexpr Index column_group() {
-  if constexpr (requires { B::kColumnGroup; }) {
-    return B::kColumnGroup;
-  } else {
-    return 1;
-  }
-}
-
-/// Neighbouring numbers that one worker copies at once.
-template <class B>
-WIDELAB_HD constexpr Index copy_run() {
-  return column_group<B>() == 1 ? 1 : 64;
-}
-
-/// f(e) for e < count on arrays that do not overlap, by one worker; a Block may have a faster way for costly functions.
-template <class B, class F>
-WIDELAB_HD void elementwise(B& block, Index count, const F& f) {
-  if constexpr (requires { block.elementwise(count, f); }) {
-    block.elementwise(count, f);
-  } else {
-    WIDELAB_ELEMENTWISE
-    for (Index e = 0; e < count; ++e) f(e);
-  }
-}
-
-}  // namespace fused
 
 template <Block B>
 class FusedTraining {
@@ -104,7 +74,7 @@ class FusedTraining {
   WIDELAB_HD void choose_examples(Index t) {
     const StepOrder step(batch_order(rule_.order, m_.settings, m_.data), t);
     std::int32_t* rows = examples();
-    block_.for_each(batch_, [&](Index s) { rows[s] = static_cast<std::int32_t>(step.example(s)); });
+    step.examples(block_.rank(), block_.size(), rows);
     block_.sync();
   }
 
@@ -189,14 +159,15 @@ class FusedTraining {
   WIDELAB_HD void activate_product(Index l, const Phi& phi) {
     const FusedLayer<T>& layer = net_.layers[l];
     T *h = features(l), *slope = slopes(l);
-    multiply(l, [=, this, &layer](Index i, Index j, Index count, const T* c, T scale, T shift) {
+    multiply(l, [=, this, rows = at_.rows, &layer](Index i, Index j, Index count, const T* c, T scale, T shift) {
       const T s = unit_multiplier(layer, i);
-      T *h_run = h + i * at_.rows + j, *slope_run = slope + i * at_.rows + j;
-      fused::elementwise(block_, count, [=](Index e) {
+      T *h_run = h + i * rows + j, *slope_run = slope + i * rows + j;
+      WIDELAB_ELEMENTWISE
+      for (Index e = 0; e < count; ++e) {
         const T z = update_rules::fused(scale, c[e], shift);
         h_run[e] = s * phi.value(z);
         slope_run[e] = s * phi.first(z);
-      });
+      }
     });
   }
 
@@ -262,17 +233,27 @@ class FusedTraining {
 
   /// h and slope times 0, or 1 (scaled: 1 / keep), one random block for four units of an example.
   WIDELAB_HD void drop(Index l, Index t) {
-    const Index n = net_.layers[l].fan_out, rows = at_.rows, batch = batch_;
+    constexpr Index kGroup = fused::column_group<B>();
+    const Index n = net_.layers[l].fan_out, rows = at_.rows, groups = ceil_div(batch_, kGroup);
     const double keep = rule_.dropout_keep;
     const T kept = rule_.dropout_scaled ? static_cast<T>(1.0 / keep) : T(1);
-    const DrawId& noise = m_.settings.ids.noise;
+    const DrawId noise = m_.settings.ids.noise;
     T *h = features(l), *slope = slopes(l);
-    block_.for_each(ceil_div(n, 4) * batch, [=](Index e) {
-      const Index first = e / batch * 4, s = e % batch;
-      for (Index unit = first; unit < first + 4 && unit < n; ++unit) {
-        const T mask = dropout_keeps(noise, keep, l, n, s, unit, t) ? kept : T(0);
-        h[unit * rows + s] *= mask;
-        slope[unit * rows + s] *= mask;
+    block_.for_each(ceil_div(n, 4) * groups, [=](Index at) {
+      const Index quad = at / groups, first = (at - quad * groups) * kGroup;
+      T mask[4][kGroup];
+      WIDELAB_ELEMENTWISE
+      for (Index e = 0; e < kGroup; ++e) {
+        const PhiloxBlock block = dropout_block(noise, l, n, first + e, quad, t);
+        for (int k = 0; k < 4; ++k) mask[k][e] = dropout_keeps(block.w[k], keep) ? kept : T(0);
+      }
+      for (int k = 0; k < 4 && 4 * quad + k < n; ++k) {
+        T *h_run = h + (4 * quad + k) * rows + first, *slope_run = slope + (4 * quad + k) * rows + first;
+        WIDELAB_ELEMENTWISE
+        for (Index e = 0; e < kGroup; ++e) {
+          h_run[e] *= mask[k][e];
+          slope_run[e] *= mask[k][e];
+        }
       }
     });
     block_.sync();
@@ -283,12 +264,16 @@ class FusedTraining {
     const T* f = array(at_.outputs);
     const Index outputs = net_.outputs, batch = batch_, rows = at_.rows;
     const double limit = rule_.divergence_limit;
-    const auto size = [=](Index e) { return fabs(static_cast<double>(f[e / batch * rows + e % batch])); };
-    if (block_.sum(outputs * batch, [=](Index e) { return size(e) <= limit ? T(0) : T(1); }) == T(0)) return false;
+    const auto beyond = [=](Index s) {
+      T found = T(0);
+      for (Index o = 0; o < outputs; ++o) found = fabs(static_cast<double>(f[o * rows + s])) <= limit ? found : T(1);
+      return found;
+    };
+    if (block_.sum(batch, beyond) == T(0)) return false;
     if (block_.rank() == 0) {
       double largest = 0;
       for (Index e = 0; e < outputs * batch; ++e) {
-        const double now = size(e);
+        const double now = fabs(static_cast<double>(f[e / batch * rows + e % batch]));
         largest = now > largest || now != now ? now : largest;
         if (largest != largest) break;
       }
@@ -397,50 +382,51 @@ class FusedTraining {
     const FusedLayer<T>& layer = net_.layers[l];
     const Matrix signals{delta(l), at_.rows, 1}, features_below = entering(l).transposed();
     const ParameterState<T> weights = state(layer.weights);
+    const Index quads = ceil_div(layer.fan_in, 4);
+    const StreamId noise = m_.settings.ids.noise.stream(Stream::langevin_weights, static_cast<std::uint8_t>(l));
+    const T* draws = step.noise == T(0) ? nullptr : fused::normal_draws(block_, noise, layer.fan_out * quads, t);
     fused::with_rule(rule_.update.kind, [&](auto rule) {
       block_.matmul(layer.fan_out, layer.fan_in, batch_, signals, features_below,
-                    [=, this, &layer, &step](Index i, Index j, Index count, const T* c) {
-                      fused::update_weights<decltype(rule)::kKind>(step, weights.from(i * layer.fan_in + j),
-                                                                   {l, i, layer.fan_in, j, t}, m_.settings.ids.noise,
-                                                                   count, layer.weight_multiplier, c);
+                    [=, this, &layer](Index i, Index j, Index count, const T* c) {
+                      fused::update_weights<decltype(rule)::kKind>(
+                          step, weights.from(i * layer.fan_in + j), {l, i, layer.fan_in, j, t}, m_.settings.ids.noise,
+                          draws ? draws + i * quads * 4 + j : nullptr, count, layer.weight_multiplier, c);
                     });
     });
   }
 
-  /// b += increment(M delta 1).
+  /// b += increment(M delta 1). Biases that enter no signal (M = 0) have gradient 0; decay and noise still move them.
   WIDELAB_HD void update_biases(Index l, const UpdateStep<T>& step, Index t) {
-    const FusedLayer<T>& layer = net_.layers[l];
-    if (layer.bias_multiplier == T(0)) return update_unused_biases(l, step, t);
-    const ParameterState<T> biases = state(layer.biases);
-    const T one = T(1);
-    const Matrix signals{delta(l), at_.rows, 1};
-    block_.matmul(layer.fan_out, 1, batch_, signals, Matrix{&one, 0, 0},
-                  [=, this, &layer, &step](Index i, Index, Index, const T* c) {
-                    const T draw = bias_draw(step, l, i, t);
-                    fused::with_rule(step.kind, [&](auto rule) {
-                      fused::update_as<decltype(rule)::kKind>(step, biases.from(i), 1, layer.bias_multiplier, c, &draw);
-                    });
-                  });
-  }
-
-  /// Biases that enter no signal have gradient 0; decay and noise still move them.
-  WIDELAB_HD void update_unused_biases(Index l, const UpdateStep<T>& step, Index t) {
     constexpr Index kGroup = fused::column_group<B>();
     const FusedLayer<T>& layer = net_.layers[l];
     const ParameterState<T> biases = state(layer.biases);
+    const DrawId noise = m_.settings.ids.noise;
+    const StreamId stream = noise.stream(Stream::langevin_biases, static_cast<std::uint8_t>(l));
+    const T* drawn = step.noise == T(0) ? nullptr : fused::normal_draws(block_, stream, ceil_div(layer.fan_out, 4), t);
     fused::with_rule(rule_.update.kind, [&](auto rule) {
-      block_.for_each(ceil_div(layer.fan_out, kGroup), [=, this, &layer, &step](Index group) {
-        const Index first = group * kGroup, count = layer.fan_out - first < kGroup ? layer.fan_out - first : kGroup;
-        T none[kGroup] = {}, draws[kGroup] = {};
+      const auto move = [=, scale = layer.bias_multiplier](Index i, Index count, const T* sums) {
+        T draws[kGroup] = {};
         if (step.noise != T(0))
-          for (Index e = 0; e < count; ++e) draws[e] = bias_draw(step, l, first + e, t);
-        fused::update_as<decltype(rule)::kKind>(step, biases.from(first), count, T(0), none, draws);
-      });
+          for (Index e = 0; e < count; ++e)
+            draws[e] = drawn ? drawn[i + e] : static_cast<T>(langevin_bias_draw(noise, l, i + e, t));
+        fused::update_as<decltype(rule)::kKind>(step, biases.from(i), count, scale, sums, draws);
+      };
+      if (layer.bias_multiplier != T(0))
+        fused::row_sums(block_, layer.fan_out, batch_, Matrix{delta(l), at_.rows, 1}, move);
+      else
+        leave_out(layer.fan_out, move);
     });
   }
 
-  WIDELAB_HD T bias_draw(const UpdateStep<T>& step, Index l, Index unit, Index t) const {
-    return step.noise == T(0) ? T(0) : static_cast<T>(langevin_bias_draw(m_.settings.ids.noise, l, unit, t));
+  /// move(i, count, 0) for i < n.
+  template <class Move>
+  WIDELAB_HD void leave_out(Index n, const Move& move) {
+    constexpr Index kGroup = fused::column_group<B>();
+    block_.for_each(ceil_div(n, kGroup), [=](Index group) {
+      const T none[kGroup] = {};
+      const Index first = group * kGroup;
+      move(first, n - first < kGroup ? n - first : kGroup, none);
+    });
   }
 
   B& block_;

@@ -179,7 +179,7 @@ TEST_F(FileLaws, SpectrumFromAFileIsUsedAndChecked) {
   spec.spectrum = "file";
   spec.dimension = 3;
   spec.spectrum_path = (folder_ / "s.npy").string();
-  write_npy(spec.spectrum_path, {3}, {0.0, 4.0, 1.0});
+  write_npy(spec.spectrum_path, {3}, std::vector<double>{0.0, 4.0, 1.0});
   EXPECT_EQ(gaussian_eigenvalues(spec), (std::vector<double>{0, 4, 1}));
   const Dataset set = make_dataset(spec, kId);
   for (Index i = 0; i < set.examples; ++i) EXPECT_EQ(set.input_view()(i, 0), 0.0);
@@ -187,7 +187,7 @@ TEST_F(FileLaws, SpectrumFromAFileIsUsedAndChecked) {
     write_npy(spec.spectrum_path, {3}, bad);
     EXPECT_THROW(make_dataset(spec, kId), DataError);
   }
-  write_npy(spec.spectrum_path, {2}, {1, 1});
+  write_npy(spec.spectrum_path, {2}, std::vector<double>{1, 1});
   EXPECT_THROW(make_dataset(spec, kId), DataError);
 }
 

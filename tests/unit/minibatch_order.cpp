@@ -1,6 +1,7 @@
 // Minibatch orders are what they say: who is visited, how often, and that nothing depends on where one starts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <utility>
@@ -125,6 +126,27 @@ TEST(MinibatchOrder, AnyStepCanBeAskedFirst) {
           EXPECT_EQ(alone.example(slot), walk[static_cast<std::size_t>(t)][static_cast<std::size_t>(slot)]);
       }
     }
+}
+
+// All slots at once, or each of several workers its share, are what one slot after the other is.
+TEST(MinibatchOrder, SlotsTogetherAreSlotsOneByOne) {
+  const std::int32_t table[] = {4, 4, 0, 3, 1, 2, 0, 0, 3, 2, 2, 1, 4, 1, 0};
+  for (const OrderKind kind :
+       {OrderKind::iid, OrderKind::fresh, OrderKind::epochs, OrderKind::fixed, OrderKind::online, OrderKind::file})
+    for (const Index n : kSizes)
+      for (const Index b : {Index{1}, std::min<Index>(n, 5), std::min<Index>(n, 64)}) {
+        if (kind == OrderKind::file && b > 5) continue;
+        BatchOrder order = make(kind, n, b);
+        order.table = table;
+        for (const Index t : {0, 1, 2})
+          for (const Index stride : {1, 3}) {
+            std::vector<std::int32_t> rows(static_cast<std::size_t>(b), -1);
+            for (Index first = 0; first < stride; ++first) StepOrder(order, t).examples(first, stride, rows.data());
+            const std::vector<Index> expected = batch(order, t);
+            EXPECT_TRUE(std::equal(rows.begin(), rows.end(), expected.begin(), expected.end()))
+                << "N = " << n << ", B = " << b << ", step " << t << ", order " << static_cast<int>(kind);
+          }
+      }
 }
 
 TEST(MinibatchOrder, ChangesWithTheIdTheStepAndTheEpoch) {

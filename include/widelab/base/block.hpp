@@ -51,6 +51,10 @@ struct Epilogue {
 ///                                      accumulator that starts at 0; epilogue(i, j, count, c) is called once for every
 ///                                      run c(i, j), .., c(i, j + count - 1) it was split into (runs begin at multiples
 ///                                      of 4); a and b are StridedViews; no sync
+/// A Block of one worker with vectors may also have, with the same bits:
+///   kColumnGroup                       neighbours that it likes to take at once
+///   row_sums(m, k, a, finish)          as fused::row_sums of the training body
+///   memory(count)                      room of its own for `count` scalars
 template <class B>
 concept Block = requires(B& block, StridedView<const typename B::Scalar> a) {
   { block.rank() } -> std::convertible_to<Index>;

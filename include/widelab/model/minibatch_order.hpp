@@ -50,25 +50,53 @@ WIDELAB_HD FeistelKeys feistel_keys(const StreamId& id, std::uint64_t turn) {
   return keys;
 }
 
+/// The smallest power of two not below N, cut in two halves.
+struct FeistelShape {
+  int low_bits = 0;
+  std::uint32_t low_mask = 0, high_mask = 0;
+};
+
+WIDELAB_HD FeistelShape feistel_shape(Index n) {
+  int bits = 0;
+  while ((Index(1) << bits) < n) ++bits;
+  const int low_bits = bits / 2, high_bits = bits - low_bits;
+  return {low_bits, (1u << low_bits) - 1u, (1u << high_bits) - 1u};
+}
+
+/// A bijection of that power of two.
+template <int kUsedRounds = kRounds>
+WIDELAB_HD std::uint32_t feistel_once(const FeistelKeys& keys, const FeistelShape& shape, std::uint32_t x) {
+  for (int r = 0; r < kUsedRounds; r += 2) {
+    std::uint32_t low = x & shape.low_mask, high = x >> shape.low_bits;
+    high ^= mix(low ^ keys.round[r]) & shape.high_mask;
+    low ^= mix(high ^ keys.round[r + 1]) & shape.low_mask;
+    x = (high << shape.low_bits) | low;
+  }
+  return x;
+}
+
 /// A bijection of {0, .., N - 1}: an unbalanced Feistel network on the smallest power of two not below N (Luby and
 /// Rackoff 1988), walked along its cycles until it falls below N (Black and Rogaway 2002). 64 < N <= 2^31. Orders use
 /// all rounds; tests show what fewer would cost.
 template <int kUsedRounds = kRounds>
 WIDELAB_HD Index feistel(const FeistelKeys& keys, Index n, Index at) {
-  int bits = 0;
-  while ((Index(1) << bits) < n) ++bits;
-  const int low_bits = bits / 2, high_bits = bits - low_bits;
-  const std::uint32_t low_mask = (1u << low_bits) - 1u, high_mask = (1u << high_bits) - 1u;
+  const FeistelShape shape = feistel_shape(n);
   std::uint32_t x = static_cast<std::uint32_t>(at);
   do {
-    for (int r = 0; r < kUsedRounds; r += 2) {
-      std::uint32_t low = x & low_mask, high = x >> low_bits;
-      high ^= mix(low ^ keys.round[r]) & high_mask;
-      low ^= mix(high ^ keys.round[r + 1]) & low_mask;
-      x = (high << low_bits) | low;
-    }
+    x = feistel_once<kUsedRounds>(keys, shape, x);
   } while (static_cast<Index>(x) >= n);
   return static_cast<Index>(x);
+}
+
+/// With which of 0 .. last the shuffle exchanges `last`, from the random block last / 2.
+WIDELAB_HD Index partner(const PhiloxBlock& block, Index last) {
+  return uniform_index(uniform53(block, static_cast<int>(last % 2)), last + 1);
+}
+
+/// Where the transposition of `last` and `other` takes `at`.
+template <class I>
+WIDELAB_HD I exchanged(I at, I last, I other) {
+  return at == last ? other : (at == other ? last : at);
 }
 
 /// The same for N <= kLargestExact: Fisher and Yates' shuffle, followed for one element; every permutation is equally
@@ -76,12 +104,7 @@ WIDELAB_HD Index feistel(const FeistelKeys& keys, Index n, Index at) {
 WIDELAB_HD Index transpositions(const StreamId& id, std::uint64_t turn, Index n, Index at) {
   for (Index last = n - 1; last > 0; --last) {
     const PhiloxBlock block = random_block_at_step(id, static_cast<std::uint32_t>(last / 2), turn);
-    const Index other = uniform_index(uniform53(block, static_cast<int>(last % 2)), last + 1);
-    if (at == last) {
-      at = other;
-    } else if (at == other) {
-      at = last;
-    }
+    at = exchanged(at, last, partner(block, last));
   }
   return at;
 }
@@ -110,8 +133,7 @@ class StepOrder {
     } else {
       turn_ = step;
     }
-    const bool permuted = order.kind == OrderKind::epochs || order.kind == OrderKind::fresh;
-    if (permuted && order.examples > bijections::kLargestExact)
+    if (permuted() && order.examples > bijections::kLargestExact)
       keys_ = bijections::feistel_keys(order.id.stream(Stream::batch_permutation), static_cast<std::uint64_t>(turn_));
   }
 
@@ -126,7 +148,50 @@ class StepOrder {
                                       order_.examples, offset_ + slot);
   }
 
+  /// rows[slot] = example(slot) for the slots first, first + stride, ..: the same numbers for less work a slot.
+  WIDELAB_HD void examples(Index first, Index stride, std::int32_t* rows) const {
+    if (!permuted()) {
+      for (Index slot = first; slot < order_.batch; slot += stride)
+        rows[slot] = static_cast<std::int32_t>(example(slot));
+    } else if (order_.examples > bijections::kLargestExact) {
+      walk_cycles(first, stride, rows);
+    } else {
+      transpose_all(first, stride, rows);
+    }
+  }
+
  private:
+  WIDELAB_HD bool permuted() const { return order_.kind == OrderKind::epochs || order_.kind == OrderKind::fresh; }
+
+  /// One step along the cycles for all slots, without a branch; most are done then.
+  WIDELAB_HD void walk_cycles(Index first, Index stride, std::int32_t* rows) const {
+    const bijections::FeistelKeys keys = keys_;
+    const bijections::FeistelShape shape = bijections::feistel_shape(order_.examples);
+    const Index batch = order_.batch, offset = offset_;
+    const auto advance = [&](std::uint32_t x) {
+      return static_cast<std::int32_t>(bijections::feistel_once(keys, shape, x));
+    };
+    for (Index slot = first; slot < batch; slot += stride)
+      rows[slot] = advance(static_cast<std::uint32_t>(offset + slot));
+    for (Index slot = first; slot < batch; slot += stride)
+      while (rows[slot] >= order_.examples) rows[slot] = advance(static_cast<std::uint32_t>(rows[slot]));
+  }
+
+  /// Each transposition for all slots: one random block for two of them.
+  WIDELAB_HD void transpose_all(Index first, Index stride, std::int32_t* rows) const {
+    const StreamId id = order_.id.stream(Stream::batch_permutation);
+    const Index batch = order_.batch;
+    for (Index slot = first; slot < batch; slot += stride) rows[slot] = static_cast<std::int32_t>(offset_ + slot);
+    PhiloxBlock block{};
+    for (Index last = order_.examples - 1; last > 0; --last) {
+      if (last % 2 == 1 || last == order_.examples - 1)
+        block = random_block_at_step(id, static_cast<std::uint32_t>(last / 2), static_cast<std::uint64_t>(turn_));
+      const std::int32_t end = static_cast<std::int32_t>(last);
+      const std::int32_t other = static_cast<std::int32_t>(bijections::partner(block, last));
+      for (Index slot = first; slot < batch; slot += stride) rows[slot] = bijections::exchanged(rows[slot], end, other);
+    }
+  }
+
   WIDELAB_HD Index iid(Index slot) const {
     const PhiloxBlock block = random_block_at_step(
         order_.id.stream(Stream::batch_iid), static_cast<std::uint32_t>(slot / 2), static_cast<std::uint64_t>(step_));

@@ -137,14 +137,21 @@ WIDELAB_HD Index label_shift(const DrawId& label_noise, double p, Index slot, In
   return outputs < 3 ? 1 : 1 + uniform_index(uniform53(block, 1), outputs - 1);
 }
 
+/// The random block behind the masks of units 4 quad .. 4 quad + 3 of hidden layer `layer` (from 0) of `width` units,
+/// for `slot` at step `t`.
+WIDELAB_HD PhiloxBlock dropout_block(const DrawId& noise, Index layer, Index width, Index slot, Index quad, Index t) {
+  return random_block_at_step(noise.stream(Stream::dropout, static_cast<std::uint8_t>(layer)),
+                              static_cast<std::uint32_t>(slot * ceil_div(width, 4) + quad),
+                              static_cast<std::uint64_t>(t));
+}
+
+/// Whether a unit with this word of its block is kept.
+WIDELAB_HD bool dropout_keeps(std::uint32_t word, double keep) { return static_cast<double>(word) * 0x1p-32 < keep; }
+
 /// Whether hidden layer `layer` (from 0) of `width` units keeps `unit` for `slot` at step `t`.
 WIDELAB_HD bool dropout_keeps(const DrawId& noise, double keep, Index layer, Index width, Index slot, Index unit,
                               Index t) {
-  const Index block_in_row = slot * ceil_div(width, 4) + unit / 4;
-  const PhiloxBlock block =
-      random_block_at_step(noise.stream(Stream::dropout, static_cast<std::uint8_t>(layer)),
-                           static_cast<std::uint32_t>(block_in_row), static_cast<std::uint64_t>(t));
-  return static_cast<double>(one_of_four(block.w, unit % 4)) * 0x1p-32 < keep;
+  return dropout_keeps(one_of_four(dropout_block(noise, layer, width, slot, unit / 4, t).w, unit % 4), keep);
 }
 
 /// The four Langevin draws of weights (row, 4 q .. 4 q + 3) of a layer with `cols` inputs.

@@ -93,6 +93,19 @@ WIDELAB_HD Draw4 normal4(const PhiloxBlock& block) {
   return out;
 }
 
+/// normal4 of kBlocks blocks at once, number k of block i in [k][i]: the same bits, in loops that vectorise.
+template <int kBlocks>
+WIDELAB_HD void normal4_each(const std::uint32_t (&words)[4][kBlocks], float (&draws)[4][kBlocks]) {
+  for (int pair = 0; pair < 2; ++pair)
+    for (int i = 0; i < kBlocks; ++i) {
+      const float r = box_muller::radius(words[2 * pair][i]);
+      float c, s;
+      box_muller::unit_circle(words[2 * pair + 1][i], c, s);
+      draws[2 * pair][i] = r * c;
+      draws[2 * pair + 1][i] = r * s;
+    }
+}
+
 /// The N(0,1) draw at (row, col) of a stream without steps.
 WIDELAB_HD float normal_at(const StreamId& id, std::uint32_t row, std::uint32_t col) {
   return normal4(random_block(id, row, col / 4)).v[col % 4];
