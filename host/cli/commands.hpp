@@ -1,8 +1,8 @@
 // What the commands do, free of how their arguments are parsed.
 #pragma once
 
-#include <filesystem>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,13 +16,24 @@ struct RunArguments {
   double memory_gb = 0;
   std::optional<std::int64_t> seed;
   bool resume = false, overwrite = false, dry_run = false, quiet = false;
-  double require_z = 0;                ///< 0: not required
+  double require_z = 0;  ///< 0: not required
 };
+
+struct ExportArguments {
+  std::filesystem::path run, out;
+  std::string cell;
+  std::int64_t replicate = 0;
+  std::optional<std::int64_t> steps;
+};
+
+/// A script of tools/: beside the installed command, or in the source tree that holds the build folder.
+std::optional<std::filesystem::path> shipped_script(const std::string& name);
 
 /// Each returns an exit code and throws widelab::Error.
 int run(const RunArguments& arguments);
 int plan(const RunArguments& arguments);
 int extend(const std::filesystem::path& folder, const std::string& replicates, const RunArguments& arguments);
+int export_member(const ExportArguments& member, const RunArguments& compute);
 int summarise(const std::filesystem::path& folder);
 int init(const std::string& experiment, const std::filesystem::path& out);
 int show(const std::filesystem::path& folder, const std::string& table);

@@ -24,13 +24,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPython = "/usr/bin/python3";  // Debian's, which sees Debian's xarray, netCDF4 and matplotlib
 
-/// The plotting scripts: beside the installed command, or in the source tree that holds the build folder.
 fs::path plotting_script() {
-  const fs::path bin = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const fs::path& candidate : {bin / "../share/widelab/plotting/plot.py", bin / "../../tools/plotting/plot.py"})
-    if (fs::exists(candidate)) return fs::canonical(candidate);
-  throw OutputError("the plotting scripts were found neither in share/widelab/plotting nor in tools/plotting beside " +
-                    bin.string() + ": reinstall widelab, or run tools/plotting/plot.py by hand");
+  if (const auto script = shipped_script("plotting/plot.py")) return *script;
+  throw OutputError(
+      "the plotting scripts were found neither in share/widelab/plotting nor in tools/plotting beside the command: "
+      "reinstall widelab, or run tools/plotting/plot.py by hand");
 }
 
 int run_python(const std::vector<std::string>& arguments) {
@@ -48,6 +46,13 @@ int run_python(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
+
+std::optional<fs::path> shipped_script(const std::string& name) {
+  const fs::path bin = fs::read_symlink("/proc/self/exe").parent_path();
+  for (const fs::path& candidate : {bin / "../share/widelab" / name, bin / "../../tools" / name})
+    if (fs::exists(candidate)) return fs::canonical(candidate);
+  return std::nullopt;
+}
 
 int show(const fs::path& folder, const std::string& table) {
   const io::Result result = io::read_result(folder);

@@ -1,10 +1,11 @@
-// run, plan, extend, summarise: what computes.
+// run, plan, extend, export, summarise: what computes.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <cstdio>
 
 #include "host/cli/commands.hpp"
+#include "host/experiments/export_member_run.hpp"
 #include "host/experiments/run.hpp"
 #include "host/io/interrupt.hpp"
 #include "widelab/base/errors.hpp"
@@ -96,6 +97,23 @@ int extend(const fs::path& folder, const std::string& replicates, const RunArgum
   const io::Recipe longer =
       io::Recipe::load(folder / "recipe.toml", lookup, {"seeds.replicates=" + std::to_string(wanted)});
   return start(longer, options, arguments.require_z);
+}
+
+int export_member(const ExportArguments& member, const RunArguments& compute) {
+  experiments::MemberChoice choice;
+  choice.run = member.run;
+  choice.cell = member.cell;
+  choice.replicate = member.replicate;
+  choice.steps = member.steps;
+  choice.out = member.out;
+  choice.device = compute.device;
+  choice.memory_bytes = compute.memory_gb * 1e9;
+  const experiments::ExportedMember done = experiments::export_member_run(choice);
+  fmt::print("wrote replicate {} of cell \"{}\" after {} steps{} to {}\n", done.replicate, done.cell, done.steps,
+             done.converged ? ", where it converged," : "", member.out.string());
+  const auto script = shipped_script("replay_torch.py");
+  fmt::print("replay: python3 {} {}\n", script ? script->string() : "tools/replay_torch.py", member.out.string());
+  return 0;
 }
 
 int summarise(const fs::path& folder) {

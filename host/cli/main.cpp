@@ -25,6 +25,7 @@ A first session:
   widelab show runs/first                     means, standard errors, predictions, z
   widelab plot runs/first                     figures
   widelab extend runs/first --replicates +500 more networks, the same bits as one long run
+  widelab export runs/trained --cell width=64 --replicate 3 --out member    a trained network, for PyTorch and NumPy
   widelab theory nngp-ntk depth=3 q11=1 q12=0.5 q22=1
 
 Exit codes: 0 ok; 1 internal error; 2 usage or recipe; 3 data; 4 output or disk; 5 memory or plan; 6 device absent or
@@ -33,6 +34,7 @@ Data files are looked for in data.folder of the recipe, else in the folder that 
 
 struct Arguments {
   widelab::cli::RunArguments run;
+  widelab::cli::ExportArguments exported;
   std::string name, replicates, table = "text";
   std::filesystem::path folder, second, out;
   std::vector<std::string> values;
@@ -105,6 +107,19 @@ void add_commands(CLI::App& app, Arguments& a, int& code) {
   CLI::App* summarise = app.add_subcommand("summarise", "rebuild result.nc from the finished cells");
   summarise->add_option("run", a.folder, "folder of the run")->required();
   summarise->callback([&] { code = cli::summarise(a.folder); });
+
+  CLI::App* member = app.add_subcommand(
+      "export",
+      "one network of a training experiment: trained again from the recipe and written as .npy, with all that\n"
+      "PyTorch needs to train it too (tools/replay_torch.py)");
+  member->add_option("run", a.exported.run, "folder of a run, or a recipe")->required();
+  member->add_option("--cell", a.exported.cell,
+                     "cell of the sweep, as in cells/: \"width=64\"; not needed where there is one");
+  member->add_option("--replicate", a.exported.replicate, "number of the network, from 0")->capture_default_str();
+  member->add_option("--steps", a.exported.steps, "steps of training (default: the last observed step)");
+  member->add_option("--out", a.exported.out, "folder for the files, missing or empty")->required();
+  add_compute_options(*member, a.run);
+  member->callback([&] { code = cli::export_member(a.exported, a.run); });
 
   CLI::App* theory = app.add_subcommand("theory", "evaluate an exact prediction; prints JSON with 17 digits");
   theory->add_option("law", a.name, "see --list");

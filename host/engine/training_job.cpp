@@ -41,16 +41,6 @@ TrainSet stream_part(const OnlineSamples& online, Index dataset, const StreamUse
   return set;
 }
 
-/// Loss of a member's data set, reduced as the rule says with a batch of all its examples.
-double training_loss(const TrainRule& rule, const MemberView& member, Index outputs) {
-  const Index examples = static_cast<Index>(member.train_outputs.size()) / outputs;
-  double total = 0;
-  for (Index i = 0; i < examples; ++i)
-    total += loss_value(rule.loss, member.train_outputs.data() + i * outputs, member.train_targets.data() + i * outputs,
-                        outputs);
-  return total * reduction_factor(rule.reduction, examples, examples, outputs);
-}
-
 const io::NamedArray& find_array(const io::ArrayFile& file, const std::string& name) {
   for (const io::NamedArray& array : file.arrays)
     if (array.name == name) return array;
@@ -72,6 +62,14 @@ void append(io::ArrayFile& file, const std::string& name, const std::string& des
 }
 
 }  // namespace
+
+double training_loss(const TrainRule& rule, std::span<const double> outputs, std::span<const double> targets, Index k) {
+  const Index examples = static_cast<Index>(outputs.size()) / k;
+  double total = 0;
+  for (Index i = 0; i < examples; ++i)
+    total += loss_value(rule.loss, outputs.data() + i * k, targets.data() + i * k, k);
+  return total * reduction_factor(rule.reduction, examples, examples, k);
+}
 
 /// What observers need of all members of a batch.
 struct TrainingJob::Evaluation {
@@ -304,7 +302,8 @@ void TrainingJob::observe_members(const std::vector<Index>& members, const Evalu
           out = out.subspan(entries);
         }
         if (spec_.converged_loss > 0)
-          loss[static_cast<std::size_t>(i)] = training_loss(spec_.task.rule, member, spec_.task.network.shape.outputs);
+          loss[static_cast<std::size_t>(i)] = training_loss(spec_.task.rule, member.train_outputs, member.train_targets,
+                                                            spec_.task.network.shape.outputs);
       } catch (...) {
 #pragma omp critical(widelab_observer_failure)
         failure = std::current_exception();

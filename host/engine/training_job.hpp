@@ -71,6 +71,10 @@ struct TrainingSpec {
   io::Attributes attributes;  ///< of the cell's file, written with the state
 };
 
+/// Loss of a data set (outputs and targets N x k), reduced as the rule says with a batch of all its examples: what
+/// TrainingSpec::converged_loss is held against.
+double training_loss(const TrainRule& rule, std::span<const double> outputs, std::span<const double> targets, Index k);
+
 /// What all observers need together, and the training loss where members may converge.
 ObserverNeeds needs_of(const TrainingSpec& spec);
 

@@ -50,8 +50,14 @@ DynamicsCell make_dynamics_cell(const RunSetup& setup, const io::Cell& at) {
   for (const io::SweepAxis& axis : setup.sweep.axes)
     if (axis.key == "model.outputs")
       throw RecipeError("model.outputs is swept: ntk-dynamics needs one target for all cells; run it once for each");
-  DynamicsCell cell{make_training_cell(setup, at), nullptr};
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
+  const double train = static_cast<double>(recipe.integer("data.examples")),
+               points = train + static_cast<double>(recipe.integer("data.test_examples")),
+               steps = static_cast<double>(observed_steps(recipe).size());
+  // Both kernels and the parts of them that are solved with; at each step a response to the data and two covariances.
+  require_room(recipe, setup.limits, 8 * (4 * points * points + steps * (points * train + 2 * points * points)),
+               "the predictions at every observed step");
+  DynamicsCell cell{make_training_cell(setup, at), nullptr};
   auto scene = std::make_shared<DynamicsScene>();
   scene->prediction = predict_dynamics(cell.training);
   scene->probes = probe_points(cell.training.data, recipe.integer("measure.probes"));

@@ -41,21 +41,6 @@ double free_memory_bytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-bool runs_on_gpu(const runtime::Backend& backend) { return backend.info().kind == "cuda"; }
-
-RunSetup make_setup(const io::Recipe& recipe, const RunOptions& options, bool on_gpu) {
-  runtime::fix_blas_threads();
-  RunSetup setup;
-  setup.recipe = &recipe;
-  setup.sweep = io::make_sweep(recipe);
-  setup.seed = static_cast<std::uint64_t>(recipe.integer("seeds.run"));
-  setup.on_gpu = on_gpu;
-  setup.limits.workers = omp_get_max_threads();
-  setup.limits.workspace_bytes =
-      options.memory_bytes > 0 ? options.memory_bytes : kShareOfFreeMemory * free_memory_bytes();
-  return setup;
-}
-
 RunPlan plan_cells(const Experiment& experiment, const RunSetup& setup, const std::string& device) {
   RunPlan plan;
   plan.device = device;
@@ -169,9 +154,21 @@ io::Recipe load_recipe(const fs::path& path, const std::vector<std::string>& ove
       path, [](const std::string& name) { return find_experiment(name).schema(); }, overrides);
 }
 
+RunSetup make_run_setup(const io::Recipe& recipe, double memory_bytes, bool on_gpu) {
+  runtime::fix_blas_threads();
+  RunSetup setup;
+  setup.recipe = &recipe;
+  setup.sweep = io::make_sweep(recipe);
+  setup.seed = static_cast<std::uint64_t>(recipe.integer("seeds.run"));
+  setup.on_gpu = on_gpu;
+  setup.limits.workers = omp_get_max_threads();
+  setup.limits.workspace_bytes = memory_bytes > 0 ? memory_bytes : kShareOfFreeMemory * free_memory_bytes();
+  return setup;
+}
+
 RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options) {
   const auto backend = runtime::make_backend(options.device);
-  return plan_cells(find_experiment(recipe.schema().experiment), make_setup(recipe, options, runs_on_gpu(*backend)),
+  return plan_cells(find_experiment(recipe.schema().experiment), make_run_setup(recipe, options.memory_bytes, backend->info().kind == "cuda"),
                     backend->info().name);
 }
 
@@ -188,7 +185,7 @@ std::string plan_table(const RunPlan& plan) {
 RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
   const Experiment& experiment = find_experiment(recipe.schema().experiment);
   const auto backend = runtime::make_backend(options.device);
-  const RunSetup setup = make_setup(recipe, options, runs_on_gpu(*backend));
+  const RunSetup setup = make_run_setup(recipe, options.memory_bytes, backend->info().kind == "cuda");
   const RunPlan plan = plan_cells(experiment, setup, backend->info().name);
   const io::RunFolder folder = io::RunFolder::open(options.out, recipe, options.mode, options.may_differ);
   if (!folder.resumed()) fs::remove_all(folder.path() / ".unfinished");
@@ -225,7 +222,7 @@ RunOutcome run(const io::Recipe& recipe, const RunOptions& options) {
 io::Result summarise_folder(const fs::path& folder) {
   const io::Recipe recipe =
       io::read_recipe(folder, [](const std::string& name) { return find_experiment(name).schema(); });
-  return summarise(find_experiment(recipe.schema().experiment), make_setup(recipe, {}, false), folder);
+  return summarise(find_experiment(recipe.schema().experiment), make_run_setup(recipe, 0, false), folder);
 }
 
 }  // namespace widelab::experiments

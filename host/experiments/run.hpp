@@ -39,6 +39,9 @@ struct RunOutcome {
 /// Reads a recipe of any experiment. Overrides as after --set.
 io::Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
+/// Seed, cells and limits of a run of `recipe`, which outlives the setup. `memory_bytes` as in RunOptions.
+RunSetup make_run_setup(const io::Recipe& recipe, double memory_bytes, bool on_gpu);
+
 /// Throws PlanError when a cell does not fit.
 RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options);
 std::string plan_table(const RunPlan& plan);

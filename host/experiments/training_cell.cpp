@@ -171,11 +171,27 @@ struct MemberMaker {
 
 }  // namespace
 
+void require_room(const io::Recipe& recipe, const DeviceLimits& limits, double bytes, const std::string& what) {
+  if (limits.workspace_bytes > 0 && bytes > limits.workspace_bytes)
+    throw PlanError(fmt::format(
+        "data.examples = {}, data.test_examples = {}, data.dimension = {}, model.outputs = {}: {} take "
+        "{:.3g} GB, more than the {:.3g} GB that may be used. Way out: less of these, or a larger --memory",
+        recipe.integer("data.examples"), recipe.integer("data.test_examples"), recipe.integer("data.dimension"),
+        recipe.integer("model.outputs"), what, bytes * 1e-9, limits.workspace_bytes * 1e-9));
+}
+
 TrainingCell make_training_cell(const RunSetup& setup, const io::Cell& cell) {
   check_shared(*setup.recipe, setup.sweep);
   const io::Recipe recipe = io::at_cell(*setup.recipe, cell);
   TrainingCell out;
   out.train = training_from(recipe);
+  const double train_examples = static_cast<double>(recipe.integer("data.examples")),
+               examples = train_examples + static_cast<double>(recipe.integer("data.test_examples")),
+               numbers = static_cast<double>(recipe.integer("data.dimension") + recipe.integer("model.outputs"));
+  // As drawn, split into training and test set, and in the trainer.
+  require_room(recipe, setup.limits, 3 * 8 * examples * numbers, "the examples");
+  if (out.train.unit == RateUnit::limit_kernel)  // both kernels, the one to decompose, its eigenvectors
+    require_room(recipe, setup.limits, 4 * 8 * train_examples * train_examples, "kernels on the training examples");
   out.data = make_learning_data(recipe, setup.seed);
   check_targets(out.train.rule.loss, out.data.train);
   out.on_gpu = setup.on_gpu;
@@ -287,16 +303,19 @@ CellPlan plan_training_cell(const TrainingCell& cell, const std::string& name, d
   return plan;
 }
 
+std::function<MemberSettings(std::uint32_t)> trained_members(const TrainingCell& cell, runtime::Backend& backend) {
+  if (!own_rate(cell.train.unit)) return cell.spec.member;
+  const auto rates = std::make_shared<OwnRates>(cell, backend);
+  return [member = cell.spec.member, rates](std::uint32_t replicate) {
+    MemberSettings settings = member(replicate);
+    settings.learning_rate = rates->at(replicate);
+    return settings;
+  };
+}
+
 std::unique_ptr<engine::SegmentedJob> make_training_job(const TrainingCell& cell, runtime::Backend& backend) {
   engine::TrainingSpec spec = cell.spec;
-  if (own_rate(cell.train.unit)) {
-    const auto rates = std::make_shared<OwnRates>(cell, backend);
-    spec.member = [member = cell.spec.member, rates](std::uint32_t replicate) {
-      MemberSettings settings = member(replicate);
-      settings.learning_rate = rates->at(replicate);
-      return settings;
-    };
-  }
+  spec.member = trained_members(cell, backend);
   add_precision_report(spec, backend);
   return std::make_unique<CellJob>(cell, std::move(spec), backend);
 }

@@ -2,6 +2,7 @@
 // observers that an experiment adds, and the job that trains its replicates.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,9 @@ struct TrainingCell {
 /// the targets do not suit the loss, and what make_learning_data and network_from throw.
 TrainingCell make_training_cell(const RunSetup& setup, const io::Cell& cell);
 
+/// Before anything of that size is made: PlanError if `bytes` for `what` ("the examples") are more than may be used.
+void require_room(const io::Recipe& recipe, const DeviceLimits& limits, double bytes, const std::string& what);
+
 /// Adds an observer; `shift` and `order` as in ObservedQuantity.
 void observe_with(TrainingCell& cell, std::shared_ptr<const engine::Observer> observer, int order = 2,
                   std::vector<double> shift = {});
@@ -54,6 +58,11 @@ estimators::ObserverContext observer_context(const TrainingCell& cell);
 
 /// `result_numbers`: numbers that the cell adds to the result.
 CellPlan plan_training_cell(const TrainingCell& cell, const std::string& name, double result_numbers);
+
+/// Settings of a replicate as the job trains it: learning rates per step, also where each network has its own. Backend
+/// outlives it.
+std::function<MemberSettings(std::uint32_t replicate)> trained_members(const TrainingCell& cell,
+                                                                       runtime::Backend& backend);
 
 /// The job; its file's attributes say how far the increments of the first step are from being lost in rounding.
 std::unique_ptr<engine::SegmentedJob> make_training_job(const TrainingCell& cell, runtime::Backend& backend);

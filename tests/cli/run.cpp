@@ -40,7 +40,7 @@ TEST_F(Command, HelpTeachesASessionAndEveryExitCode) {
                            "Exit codes: 0 ok", "130 interrupted", "WIDELAB_DATA"})
     EXPECT_NE(help.out.find(word), std::string::npos) << word;
   for (const char* name :
-       {"run", "plan", "extend", "init", "show", "compare", "plot", "summarise", "theory", "list", "info"}) {
+       {"run", "plan", "extend", "init", "show", "compare", "plot", "summarise", "export", "theory", "list", "info"}) {
     const Outcome one = run({name, "--help"});
     EXPECT_TRUE(exits(one, 0)) << name;
     EXPECT_GT(one.out.size(), 80u) << name;

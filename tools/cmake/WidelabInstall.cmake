@@ -12,6 +12,7 @@ install(TARGETS widelab_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/widelab DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY host/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/widelab-host/host FILES_MATCHING PATTERN "*.hpp")
 install(DIRECTORY tools/plotting/ DESTINATION ${CMAKE_INSTALL_DATADIR}/widelab/plotting FILES_MATCHING PATTERN "*.py")
+install(FILES tools/replay_torch.py DESTINATION ${CMAKE_INSTALL_DATADIR}/widelab)
 install(DIRECTORY tools/recipes/ DESTINATION ${CMAKE_INSTALL_DATADIR}/widelab/recipes FILES_MATCHING PATTERN "*.toml")
 install(EXPORT widelabTargets NAMESPACE widelab:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/widelab)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/widelabConfig.cmake.in

@@ -23,8 +23,12 @@ struct Node {
   double weight;
 };
 
-/// Trapezoid nodes for N(0,1) on [-radius, radius].
-inline std::vector<Node> normal_nodes(double step, double radius) {
+/// A grid of more nodes on a line, or of more rows in the plane, has no end in sight.
+inline constexpr double kMostNodes = 1e6, kMostRows = 3e4;
+
+/// Trapezoid nodes for N(0,1) on [-radius, radius]. Throws ContractError if there are more than `most`.
+inline std::vector<Node> normal_nodes(double step, double radius, double most = kMostNodes) {
+  WIDELAB_REQUIRE(2 * radius / step < most, "the integrand is too steep for its grid: the kernel explodes");
   const int half = static_cast<int>(std::ceil(radius / step));
   std::vector<Node> nodes;
   nodes.reserve(2 * static_cast<std::size_t>(half) + 1);
@@ -86,7 +90,7 @@ std::array<double, M> normal_pair_expectations(const Range& range, F&& f) {
   const auto integrate = [&](double step, Values& sums, Values& magnitudes) {
     sums.fill(0.0);
     magnitudes.fill(0.0);
-    const std::vector<Node> nodes = normal_nodes(step, range.radius);
+    const std::vector<Node> nodes = normal_nodes(step, range.radius, kMostRows);
     for (const Node& row : nodes) {
       const auto on_row = f(row.x);
       Values row_sums{}, row_magnitudes{};

@@ -7,7 +7,7 @@
 
 // Loops over a tile must be unrolled for it to stay in registers; loops around an epilogue must not, lest it be
 // compiled four times.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define WIDELAB_UNROLLED _Pragma("unroll")
 #define WIDELAB_ROLLED _Pragma("unroll 1")
 #else
