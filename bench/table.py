@@ -156,7 +156,10 @@ def duel_table(duel):
     body = [["widelab", own["version"], own["variant"], spread_text(own["seconds"]), "1", "", "", error_text(own),
              f"{floor['gemm_rate'] * 1e-9:.3g}" if floor else ""]]
     for peer in duel["peers"]:
-        body.append([peer["peer"], peer["version"], peer["variant"], spread_text(peer["seconds"]),
+        others = [f"{name}: {time_text(seconds)}" for name, seconds in peer.get("variants", {}).items()
+                  if name != peer["variant"]]
+        how = peer["variant"] + (f" ({', '.join(others)})" if others else "")
+        body.append([peer["peer"], peer["version"], how, spread_text(peer["seconds"]),
                      *ratio_cells(peer["ratio"], peer["goal"]), error_text(peer), f"{peer['gemm_rate'] * 1e-9:.3g}"])
     lines = ["", f"### {duel['name']}: {size_text(duel['size'])}", "", *markdown(header, body), ""]
     rate = f"widelab: {own['flops'] / own['seconds']['median'] * 1e-9:.3g} GF/s"

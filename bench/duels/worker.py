@@ -10,8 +10,8 @@ The kernel: sum over all weights of df(x_i)/dw df(x_j)/dw.
 Training duel: see train_peer.py.
 
 Requests, one a line on standard input, and the answers, one JSON object a line on standard output:
-  (start)  {"peer", "version", "variant", "error", "seconds"}: warmed up and compiled; NTK: error = ||out - ntk|| /
-           ||ntk||; seconds: of one turn
+  (start)  {"peer", "version", "variant", "error", "seconds", "variants"}: warmed up and compiled; NTK: error = ||out - ntk|| /
+           ||ntk||; seconds: of one turn; variants: of one turn of each way to do it
   go [R]   {"seconds"}: mean of R turns (1), each until its results are there; NTK: the kernels of `members` networks
   gemm     {"seconds", "flops"}: of the library's own product
   quit
@@ -91,14 +91,13 @@ def kernel_flops():
 def serve(peer, version, candidates, error, gemm, flops):
     """candidates: {name: call(times)}, each takes `times` turns and returns the last result when all are there. The
     fastest one, after warming up, plays; error(result) may be None; gemm() makes one product of `flops` operations."""
-    fastest, best = None, float("inf")
+    turns = {}
     for name, call in candidates.items():
         call(1)
-        seconds = min(_seconds(call) for _ in range(2))
-        if seconds < best:
-            fastest, best = name, seconds
+        turns[name] = min(_seconds(call) for _ in range(2))
+    fastest = min(turns, key=turns.get)
     call = candidates[fastest]
-    ready = {"peer": peer, "version": version, "variant": fastest, "seconds": best}
+    ready = {"peer": peer, "version": version, "variant": fastest, "seconds": turns[fastest], "variants": turns}
     off = error(call(1))
     if off is not None:
         ready["error"] = off
