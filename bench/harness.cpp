@@ -27,8 +27,8 @@ constexpr const char* kUsage =
 /// What the environment has to say for a fair measurement; nullptr = the variable must be unset. The two of malloc keep
 /// freed memory for the next round, as the allocators of the peers do.
 constexpr std::pair<const char*, const char*> kEnvironment[] = {
-    {"OPENBLAS_CORETYPE", nullptr}, {"OPENBLAS_NUM_THREADS", "1"}, {"MKL_NUM_THREADS", "1"}, {"BLIS_NUM_THREADS", "1"},
-    {"MALLOC_MMAP_THRESHOLD_", "33554432"}, {"MALLOC_TRIM_THRESHOLD_", "1073741824"}};
+    {"OPENBLAS_CORETYPE", nullptr}, {"OPENBLAS_NUM_THREADS", "1"},          {"MKL_NUM_THREADS", "1"},
+    {"BLIS_NUM_THREADS", "1"},      {"MALLOC_MMAP_THRESHOLD_", "33554432"}, {"MALLOC_TRIM_THRESHOLD_", "1073741824"}};
 
 [[noreturn]] void usage_error(const std::string& message) {
   fmt::print(stderr, "{}\n{}", message, kUsage);
@@ -111,8 +111,7 @@ Options parse_options(int argc, char** argv) {
   return options;
 }
 
-}  // namespace
-
+/// OpenBLAS reads its environment before main(): where that is wrong, the process starts again.
 void restart_in_fair_environment(char** argv) {
   bool changed = false;
   for (const auto& [name, wanted] : kEnvironment) {
@@ -130,16 +129,33 @@ void restart_in_fair_environment(char** argv) {
   std::exit(1);
 }
 
-int run_benchmark(int argc, char** argv, const Body& body) {
-  restart_in_fair_environment(argv);
-  const Options options = parse_options(argc, argv);
+/// What `work` throws becomes a message and an exit code.
+int guarded(const char* program, const std::function<void()>& work) {
   try {
-    body(*runtime::make_backend(options.device), options);
+    work();
   } catch (const Error& error) {
-    fmt::print(stderr, "{}: {}\n", argv[0], error.what());
+    fmt::print(stderr, "{}: {}\n", program, error.what());
     return static_cast<int>(error.code());
   }
   return 0;
+}
+
+}  // namespace
+
+int run_benchmark(int argc, char** argv, const Body& body) {
+  restart_in_fair_environment(argv);
+  const Options options = parse_options(argc, argv);
+  return guarded(argv[0], [&] { body(*runtime::make_backend(options.device), options); });
+}
+
+int run_duel_side(int argc, char** argv, const JobFile& write, const JobFile& serve) {
+  restart_in_fair_environment(argv);
+  const bool writes = argc == 3 && std::string(argv[1]) == "--write";
+  if (!writes && argc != 2) {
+    fmt::print(stderr, "usage: {} [--write] JOB.json\n", argv[0]);
+    return 2;
+  }
+  return guarded(argv[0], [&] { (writes ? write : serve)(argv[argc - 1]); });
 }
 
 Summary summarise(std::vector<double> values) {

@@ -28,8 +28,10 @@ struct Options {
 using Body = std::function<void(runtime::Backend&, const Options&)>;
 int run_benchmark(int argc, char** argv, const Body& body);
 
-/// The restart alone, for programs with options of their own.
-void restart_in_fair_environment(char** argv);
+/// main() of widelab's side of a duel: `--write JOB.json` writes what every side reads, `JOB.json` answers the duel's
+/// requests; after the same restart. Returns the exit code.
+using JobFile = std::function<void(const std::string& path)>;
+int run_duel_side(int argc, char** argv, const JobFile& write, const JobFile& serve);
 
 /// The median of some rounds, with their spread; seconds unless said otherwise.
 struct Summary {

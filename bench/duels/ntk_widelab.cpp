@@ -128,22 +128,7 @@ void serve(const Job& job) {
 }  // namespace widelab::bench
 
 int main(int argc, char** argv) {
-  using namespace widelab;
-  bench::restart_in_fair_environment(argv);
-  const bool writes = argc == 3 && std::string(argv[1]) == "--write";
-  if (!writes && argc != 2) {
-    fmt::print(stderr, "usage: {} [--write] JOB.json\n", argv[0]);
-    return 2;
-  }
-  try {
-    const bench::Job job(argv[argc - 1]);
-    if (writes)
-      bench::write(job);
-    else
-      bench::serve(job);
-  } catch (const Error& error) {
-    fmt::print(stderr, "{}: {}\n", argv[0], error.what());
-    return static_cast<int>(error.code());
-  }
-  return 0;
+  using namespace widelab::bench;
+  return run_duel_side(
+      argc, argv, [](const std::string& path) { write(Job(path)); }, [](const std::string& path) { serve(Job(path)); });
 }

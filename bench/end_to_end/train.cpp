@@ -1,6 +1,8 @@
 // Training ensembles: time of a step against the time of its operations at the machine's rate of large matrix products.
 // Row names are those of the goals (S: fused, M: middle widths, W: wide members); a CPU runs them with fewer members.
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "bench/harness.hpp"
@@ -120,6 +122,34 @@ void measure(runtime::Backend& backend, const Case& c, const Options& options) {
   report(options, backend, row);
 }
 
+/// Both engines of a CPU in turn, where the planner has to choose: its kFusedCpuOverflow.
+void measure_crossover(runtime::Backend& backend, Index width, const Options& options) {
+  TrainRow row = one_width("crossover", width, std::max<Index>(2, 2048 / width));
+  std::vector<std::unique_ptr<TrainRun<float>>> runs;
+  std::vector<Side> sides;
+  for (const TrainEngine engine : {TrainEngine::fused, TrainEngine::gemm}) {
+    row.engine = engine;
+    runs.push_back(std::make_unique<TrainRun<float>>(backend, row));
+    TrainRun<float>& run = *runs.back();
+    const double one = seconds_of([&] { run.run(8); }) / 8;
+    const Index steps = options.quick ? 8 : std::max<Index>(8, std::llround(kRoundSeconds / one));
+    sides.push_back([&run, steps] {
+      run.reset();
+      return seconds_of([&] { run.run(steps); }) / static_cast<double>(steps);
+    });
+  }
+  const auto times = interleave(sides, options);
+  Row out;
+  out.op = "train";
+  out.shape = row.text() + " fused against gemm";
+  out.time = summarise(times[0]);
+  const Summary ratio = ratio_of(times[1], times[0]);
+  out.rates = {
+      {"gemm s", summarise(times[1]).median}, {"gemm/fused", ratio.median}, {"lower quartile", ratio.lower_quartile}};
+  out.note = runs[0]->plan_text();
+  report(options, backend, out);
+}
+
 }  // namespace
 }  // namespace widelab::bench
 
@@ -132,5 +162,8 @@ int main(int argc, char** argv) {
         for (TrainRow::Group& group : c.row.groups) group = {std::min<widelab::Index>(group.width, 48), 2};
       if (selected(options, c.row.text())) measure(backend, c, options);
     }
+    if (backend.info().kind != "cpu" || !selected(options, "crossover")) return;
+    for (const widelab::Index width : {192, 256, 384, 512, 768, 1024, 1536})
+      measure_crossover(backend, options.quick ? 48 : width, options);
   });
 }

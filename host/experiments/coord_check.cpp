@@ -66,14 +66,6 @@ std::vector<double> predicted_exponents(const io::Recipe& recipe, const Training
   return out;
 }
 
-FittedQuantities fitted(const std::vector<std::string>& names, std::size_t steps) {
-  FittedQuantities out;
-  out.names = names;
-  out.inner_dim = "step";
-  out.inner = steps;
-  return out;
-}
-
 class CoordCheck : public Experiment {
  public:
   std::string question() const override { return "Which parametrisations take steps of the same size at every width?"; }
@@ -113,7 +105,7 @@ class CoordCheck : public Experiment {
     const TrainingCell first = make_check_cell(setup, setup.sweep.cells.front());
     const std::vector<std::string> names = layer_names(first);
     const std::size_t steps = first.spec.observed.size();
-    WidthFits fits(setup, grid, fitted(names, steps));
+    WidthFits fits(setup, grid, {names, "step", steps});
     std::vector<ObservableBuilder> builders;
     for (const std::string& name : names)
       builders.emplace_back(grid, name, "1", "mean over networks, inputs and units of |" + name + "|", "none", "step",

@@ -31,14 +31,6 @@ std::string point_label(const DynamicsScene& scene, std::size_t p) {
   return point < train ? fmt::format("train {}", point) : fmt::format("test {}", point - train);
 }
 
-FittedQuantities fitted(const std::vector<std::string>& names, std::size_t steps) {
-  FittedQuantities out;
-  out.names = names;
-  out.inner_dim = "step";
-  out.inner = steps;
-  return out;
-}
-
 std::vector<std::string> mean_squares(const DynamicsScene& scene) {
   std::vector<std::string> names;
   for (const std::string& name : path_scalars(scene))
@@ -147,7 +139,7 @@ DynamicsSummary::DynamicsSummary(const RunSetup& setup, const CellGrid& grid, co
       mean_measured_(setup.sweep.cells.size()),
       covariance_measured_(setup.sweep.cells.size()),
       rms_names_(mean_squares(scene)),
-      fits_(setup, grid, fitted(rms_names_, steps_.size())) {
+      fits_(setup, grid, {rms_names_, "step", steps_.size()}) {
   for (std::size_t p = 0; p < scene.probes.size(); ++p) {
     for (Index o = 0; o < scene.prediction.outputs; ++o)
       points_.push_back(point_label(scene, p) +

@@ -101,14 +101,6 @@ bool has_prediction(const TrainingCell& cell) {
   return kind == OptimiserKind::sgd || kind == OptimiserKind::heavy_ball || kind == OptimiserKind::nesterov;
 }
 
-FittedQuantities fitted(std::size_t steps) {
-  FittedQuantities out;
-  out.names.assign(std::begin(kNames), std::end(kNames));
-  out.inner_dim = "step";
-  out.inner = steps;
-  return out;
-}
-
 class KernelDrift : public Experiment {
  public:
   std::string question() const override { return "How far does training move the tangent kernel and the weights?"; }
@@ -143,7 +135,7 @@ class KernelDrift : public Experiment {
     const CellGrid grid(setup.sweep);
     const TrainingCell first = make_drift_cell(setup, setup.sweep.cells.front());
     const std::size_t steps = first.spec.observed.size();
-    WidthFits fits(setup, grid, fitted(steps));
+    WidthFits fits(setup, grid, {{std::begin(kNames), std::end(kNames)}, "step", steps});
     std::vector<ObservableBuilder> builders;
     std::vector<std::vector<double>> exponents(kNumbers, std::vector<double>(grid.size(), kNaN));
     for (const char* name : kNames)

@@ -21,29 +21,23 @@ using io::KeySpec;
 using io::KeyType;
 
 std::vector<KeySpec> kernel_keys(const std::string& default_method, int default_replicates) {
-  const auto key = [](std::string path, KeyType type, std::string value, std::string doc) {
-    KeySpec spec;
-    spec.path = std::move(path);
-    spec.type = type;
-    spec.default_value = std::move(value);
-    spec.doc = std::move(doc);
-    return spec;
-  };
   std::vector<KeySpec> keys = seed_keys(default_replicates);
   const std::vector<KeySpec> own{
-      key("measure.method", KeyType::text, "\"" + default_method + "\"",
+      io::make_key(
+          "measure.method", KeyType::text, "\"" + default_method + "\"",
           "\"weights\": networks with explicit weights. \"law-exact\": the same law sampled without weight matrices."),
-      key("measure.precision", KeyType::text, "\"fp32\"",
-          "Arithmetic of explicit networks; sums over units are accumulated in fp64."),
-      key("measure.keep", KeyType::text, "\"moments\"",
-          "\"moments\", or \"samples\" to keep every network's kernels as well."),
-      key("measure.unit_budget", KeyType::real, "0.0",
+      io::make_key("measure.precision", KeyType::text, "\"fp32\"",
+                   "Arithmetic of explicit networks; sums over units are accumulated in fp64."),
+      io::make_key("measure.keep", KeyType::text, "\"moments\"",
+                   "\"moments\", or \"samples\" to keep every network's kernels as well."),
+      io::make_key(
+          "measure.unit_budget", KeyType::real, "0.0",
           "Limit on units drawn in a cell (networks x depth x width); 0 = none. Wide cells get fewer networks, but 32 "
           "at least."),
-      key("until.se_rel", KeyType::real, "0.0",
-          "Stop when the means of all NTK entries are known to this relative error, looking at replicates, 2 "
-          "replicates, ...; 0 = off."),
-      key("until.max", KeyType::integer, "100000", "Most networks in a cell when stopping on precision."),
+      io::make_key("until.se_rel", KeyType::real, "0.0",
+                   "Stop when the means of all NTK entries are known to this relative error, looking at replicates, 2 "
+                   "replicates, ...; 0 = off."),
+      io::make_key("until.max", KeyType::integer, "100000", "Most networks in a cell when stopping on precision."),
   };
   keys.insert(keys.end(), own.begin(), own.end());
   for (KeySpec& spec : keys) {

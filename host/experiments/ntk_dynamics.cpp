@@ -74,20 +74,12 @@ DynamicsCell make_dynamics_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 std::vector<io::KeySpec> dynamics_keys() {
-  io::KeySpec probes, zero;
-  probes.path = "measure.probes";
-  probes.type = io::KeyType::integer;
-  probes.default_value = "6";
-  probes.minimum = 1;
-  probes.maximum = 1000;
-  probes.doc = "Points whose mean and covariance are looked at: half of them training examples, half test examples.";
-  zero.path = "measure.zero_loss";
-  zero.type = io::KeyType::real;
-  zero.default_value = "0.01";
-  zero.minimum = 0;
-  zero.maximum = 1e6;
-  zero.doc = "A training loss below this fraction of the loss of the function 0 counts as zero.";
-  return {probes, zero};
+  return {io::make_key(
+              "measure.probes", io::KeyType::integer, "6",
+              "Points whose mean and covariance are looked at: half of them training examples, half test examples.", 1,
+              1000),
+          io::make_key("measure.zero_loss", io::KeyType::real, "0.01",
+                       "A training loss below this fraction of the loss of the function 0 counts as zero.", 0, 1e6)};
 }
 
 class NtkDynamics : public Experiment {

@@ -10,16 +10,8 @@ using io::KeySpec;
 using io::KeyType;
 
 std::vector<KeySpec> data_keys(int examples, int dimension) {
-  const auto key = [](std::string path, KeyType type, std::string value, std::string doc, double lo = -1e300,
-                      double hi = 1e300) {
-    KeySpec spec;
-    spec.path = "data." + std::move(path);
-    spec.type = type;
-    spec.default_value = std::move(value);
-    spec.doc = std::move(doc);
-    spec.minimum = lo;
-    spec.maximum = hi;
-    return spec;
+  const auto key = [](const std::string& name, KeyType type, std::string value, std::string doc, auto... range) {
+    return io::make_key("data." + name, type, std::move(value), std::move(doc), range...);
   };
   const auto lines = [](const std::vector<data::NameDoc>& list) {
     std::string text;

@@ -78,11 +78,7 @@ std::vector<std::vector<float>> read_unit_multipliers(const std::string& path, c
 
 std::vector<KeySpec> model_keys() {
   const auto key = [](std::string path, KeyType type, std::string value, std::string doc, bool sweepable = false) {
-    KeySpec spec;
-    spec.path = std::move(path);
-    spec.type = type;
-    spec.default_value = std::move(value);
-    spec.doc = std::move(doc);
+    KeySpec spec = io::make_key(std::move(path), type, std::move(value), std::move(doc));
     spec.sweepable = sweepable;
     return spec;
   };

@@ -12,18 +12,11 @@ using io::KeySpec;
 using io::KeyType;
 
 std::vector<KeySpec> seed_keys(int default_replicates) {
-  const auto key = [](std::string path, KeyType type, std::string value, std::string doc) {
-    KeySpec spec;
-    spec.path = std::move(path);
-    spec.type = type;
-    spec.default_value = std::move(value);
-    spec.doc = std::move(doc);
-    return spec;
-  };
   std::vector<KeySpec> keys{
-      key("seeds.run", KeyType::integer, "1", "Seed of the run; every random number is a function of it."),
-      key("seeds.replicates", KeyType::integer, std::to_string(default_replicates), "Networks in each cell."),
-      key("seeds.shared", KeyType::text_list, "[]",
+      io::make_key("seeds.run", KeyType::integer, "1", "Seed of the run; every random number is a function of it."),
+      io::make_key("seeds.replicates", KeyType::integer, std::to_string(default_replicates), "Networks in each cell."),
+      io::make_key(
+          "seeds.shared", KeyType::text_list, "[]",
           "Sweep keys whose values share networks (for example [\"width\"]: narrower networks are parts of wider "
           "ones);\n"
           "[] = every cell draws its own."),

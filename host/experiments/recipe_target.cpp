@@ -100,16 +100,8 @@ std::string joint_step(const data::DataSpec& spec) {
 }  // namespace
 
 std::vector<KeySpec> target_keys(const std::string& kind, int test_examples) {
-  const auto key = [](std::string path, KeyType type, std::string value, std::string doc, double lo = -1e300,
-                      double hi = 1e300) {
-    KeySpec spec;
-    spec.path = "data." + std::move(path);
-    spec.type = type;
-    spec.default_value = std::move(value);
-    spec.doc = std::move(doc);
-    spec.minimum = lo;
-    spec.maximum = hi;
-    return spec;
+  const auto key = [](const std::string& name, KeyType type, std::string value, std::string doc, auto... range) {
+    return io::make_key("data." + name, type, std::move(value), std::move(doc), range...);
   };
   std::vector<KeySpec> keys{
       key("test_examples", KeyType::integer, std::to_string(test_examples), "Examples that are tested on; 0 = none.", 0,

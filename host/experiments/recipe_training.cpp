@@ -99,12 +99,7 @@ struct KeyMaker {
   std::vector<KeySpec> keys;
 
   KeySpec& add(const std::string& path, KeyType type, const std::string& value, const std::string& doc) {
-    KeySpec spec;
-    spec.path = path;
-    spec.type = type;
-    spec.default_value = value;
-    spec.doc = doc;
-    keys.push_back(spec);
+    keys.push_back(io::make_key(path, type, value, doc));
     return keys.back();
   }
   void choice(const std::string& path, const std::string& value, const std::string& doc,

@@ -12,26 +12,16 @@ namespace widelab::experiments {
 namespace {
 
 std::vector<io::KeySpec> train_keys() {
-  io::KeySpec names, probes, kernel;
-  names.path = "observe.observers";
-  names.type = io::KeyType::text_list;
-  names.default_value = "[\"train_loss\", \"train_error\", \"test_loss\", \"test_error\", \"displacement\"]";
-  names.doc = "What is looked at.";
+  std::string docs = "What is looked at.";
   for (const estimators::ObserverDoc& observer : estimators::observer_list())
-    names.doc += "\n" + observer.name + ": " + observer.doc;
-  probes.path = "observe.probes";
-  probes.type = io::KeyType::integer;
-  probes.default_value = "8";
-  probes.minimum = 1;
-  probes.maximum = 1e6;
-  probes.doc = "outputs, output_products: the first so many examples, test examples where there are any.";
-  kernel.path = "observe.kernel_points";
-  kernel.type = io::KeyType::integer;
-  kernel.default_value = "32";
-  kernel.minimum = 1;
-  kernel.maximum = 1e5;
-  kernel.doc = "ntk and its like: the first so many training examples. agop: the same.";
-  return {names, probes, kernel};
+    docs += "\n" + observer.name + ": " + observer.doc;
+  return {
+      io::make_key("observe.observers", io::KeyType::text_list,
+                   "[\"train_loss\", \"train_error\", \"test_loss\", \"test_error\", \"displacement\"]", docs),
+      io::make_key("observe.probes", io::KeyType::integer, "8",
+                   "outputs, output_products: the first so many examples, test examples where there are any.", 1, 1e6),
+      io::make_key("observe.kernel_points", io::KeyType::integer, "32",
+                   "ntk and its like: the first so many training examples. agop: the same.", 1, 1e5)};
 }
 
 bool starts_with_any(const std::vector<std::string>& names, const std::string& prefix) {

@@ -46,23 +46,11 @@ struct WidthFits::Curve {
 };
 
 std::vector<io::KeySpec> width_fit_keys() {
-  io::KeySpec least, correction, resamples;
-  least.path = "fit.min_width";
-  least.type = io::KeyType::integer;
-  least.default_value = "64";
-  least.minimum = 1;
-  least.doc = "Narrower networks are left out of the fits of A n^-p (1 + b/n).";
-  correction.path = "fit.correction";
-  correction.type = io::KeyType::boolean;
-  correction.default_value = "true";
-  correction.doc = "Fit b; false: a pure power law.";
-  resamples.path = "fit.resamples";
-  resamples.type = io::KeyType::integer;
-  resamples.default_value = "1000";
-  resamples.minimum = 800;
-  resamples.maximum = 1e6;
-  resamples.doc = "Bootstrap resamples over networks for the 95 % interval of p.";
-  return {least, correction, resamples};
+  return {io::make_key("fit.min_width", io::KeyType::integer, "64",
+                       "Narrower networks are left out of the fits of A n^-p (1 + b/n).", 1),
+          io::make_key("fit.correction", io::KeyType::boolean, "true", "Fit b; false: a pure power law."),
+          io::make_key("fit.resamples", io::KeyType::integer, "1000",
+                       "Bootstrap resamples over networks for the 95 % interval of p.", 800, 1e6)};
 }
 
 std::vector<WidthLine> width_lines(const io::Sweep& sweep, const CellGrid& grid) {

@@ -74,13 +74,17 @@ std::string print(const Value_& value, const Print& print_scalar) {
 std::string scalar_kind(KeyType type) {
   switch (type) {
     case KeyType::integer:
-    case KeyType::integer_list: return "an integer";
+    case KeyType::integer_list:
+      return "an integer";
     case KeyType::real:
-    case KeyType::real_list: return "a real number";
+    case KeyType::real_list:
+      return "a real number";
     case KeyType::boolean:
-    case KeyType::boolean_list: return "true or false";
+    case KeyType::boolean_list:
+      return "true or false";
     case KeyType::text:
-    case KeyType::text_list: return "a text";
+    case KeyType::text_list:
+      return "a text";
   }
   return "";
 }
@@ -115,12 +119,24 @@ template <class Scalar>
 void check_scalar(const KeySpec& spec, const Scalar& value, const std::string& where) {
   const std::string what = fault(spec, value);
   if (what.empty()) return;
-  throw RecipeError(where + ": '" + spec.path + "' = " + scalar_literal(value) + " " + what + "; allowed: " +
-                    allowed_values(spec) + ". Way out: change this value in the recipe or with --set " + spec.path +
-                    "=VALUE.");
+  throw RecipeError(where + ": '" + spec.path + "' = " + scalar_literal(value) + " " + what +
+                    "; allowed: " + allowed_values(spec) + ". Way out: change this value in the recipe or with --set " +
+                    spec.path + "=VALUE.");
 }
 
 }  // namespace
+
+KeySpec make_key(std::string path, KeyType type, std::string default_value, std::string doc, double minimum,
+                 double maximum) {
+  KeySpec spec;
+  spec.path = std::move(path);
+  spec.type = type;
+  spec.default_value = std::move(default_value);
+  spec.doc = std::move(doc);
+  spec.minimum = minimum;
+  spec.maximum = maximum;
+  return spec;
+}
 
 bool is_list(KeyType type) { return type >= KeyType::integer_list; }
 
@@ -157,8 +173,8 @@ std::string toml_literal(const Value& value) {
 }
 
 const KeySpec* find_key(const Schema& schema, const std::string& path) {
-  const auto found = std::find_if(schema.keys.begin(), schema.keys.end(),
-                                  [&](const KeySpec& spec) { return spec.path == path; });
+  const auto found =
+      std::find_if(schema.keys.begin(), schema.keys.end(), [&](const KeySpec& spec) { return spec.path == path; });
   return found == schema.keys.end() ? nullptr : &*found;
 }
 

@@ -20,7 +20,7 @@ using Value = std::variant<std::int64_t, double, bool, std::string, std::vector<
 /// One key. `minimum` and `maximum` are inclusive and hold for each element of a list; NaN and infinities are
 /// never valid.
 struct KeySpec {
-  std::string path;           ///< "model.sigma_w": table, dot, name; a name alone stands at the top level
+  std::string path;  ///< "model.sigma_w": table, dot, name; a name alone stands at the top level
   KeyType type = KeyType::real;
   std::string default_value;  ///< a TOML literal; empty means that the recipe must give the key
   double minimum = -std::numeric_limits<double>::infinity();
@@ -30,6 +30,11 @@ struct KeySpec {
   bool sweepable = false;            ///< scalar keys only
   std::string example;               ///< TOML literal that `widelab init` writes for a required key
 };
+
+/// A key that is neither a choice nor sweepable.
+KeySpec make_key(std::string path, KeyType type, std::string default_value, std::string doc,
+                 double minimum = -std::numeric_limits<double>::infinity(),
+                 double maximum = std::numeric_limits<double>::infinity());
 
 struct Schema {
   std::string experiment;

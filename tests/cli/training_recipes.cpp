@@ -114,26 +114,37 @@ TEST_F(TrainingRecipes, EveryOptimiserOrderAndLossTrains) {
   EXPECT_TRUE(exits(run(command(tiny("train"), "run", online)), 0));
 }
 
-TEST_F(TrainingRecipes, KilledAtAnyMomentARunResumesToTheSameBits) {
-  const fs::path recipe = tiny("train");
-  const std::vector<std::string> settings{"train.steps=3000", "observe.steps=[0, 100, 3000]", "train.batch=2",
-                                          "seeds.replicates=64", "sweep.width=[16, 24]"};
-  ASSERT_TRUE(exits(run(command(recipe, "whole", settings)), 0));
-  for (const int milliseconds : {30, 150, 400}) {
-    const std::string name = "killed" + std::to_string(milliseconds);
-    {
-      Process process(launch(command(recipe, name, settings)));
-      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-      process.send(SIGKILL);
-      process.wait();
+TEST_F(TrainingRecipes, KilledAtAnyMomentEveryExperimentResumesToTheSameBits) {
+  // About half a second of work each.
+  const std::map<std::string, std::vector<std::string>> work{
+      {"train", {"train.steps=3000", "observe.steps=[0, 100, 3000]", "train.batch=2"}},
+      {"ntk-dynamics", {"train.steps=2000", "observe.steps=[0, 100, 2000]"}},
+      {"kernel-drift", {"train.steps=2000", "observe.steps=[0, 100, 2000]"}},
+      {"coord-check", {"train.steps=2000", "observe.steps=[1, 100, 2000]"}}};
+  for (auto [experiment, settings] : work) {
+    const fs::path recipe = tiny(experiment);
+    settings.insert(settings.end(), {"seeds.replicates=64", "sweep.width=[16, 24, 32]"});
+    const std::string whole = experiment + "-whole";
+    ASSERT_TRUE(exits(run(command(recipe, whole, settings)), 0)) << experiment;
+    for (const int milliseconds : {30, 150, 400}) {
+      const std::string name = experiment + "-killed" + std::to_string(milliseconds);
+      {
+        Process process(launch(command(recipe, name, settings)));
+        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+        process.send(SIGKILL);
+        process.wait();
+      }
+      std::vector<std::string> again = command(recipe, name, settings);
+      again.emplace_back("--resume");
+      ASSERT_TRUE(exits(run(again), 0)) << name;
+      for (const char* cell : {"width=16", "width=24", "width=32"})
+        EXPECT_EQ(widelab::io::checksum(widelab::io::read_cell(folder() / whole, cell)),
+                  widelab::io::checksum(widelab::io::read_cell(folder() / name, cell)))
+            << name << " " << cell;
+      EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / whole / "result.nc")),
+                widelab::io::checksum(widelab::io::read_arrays(folder() / name / "result.nc")))
+          << name;
     }
-    std::vector<std::string> again = command(recipe, name, settings);
-    again.emplace_back("--resume");
-    ASSERT_TRUE(exits(run(again), 0)) << milliseconds;
-    for (const char* cell : {"width=16", "width=24"})
-      EXPECT_EQ(widelab::io::checksum(widelab::io::read_cell(folder() / "whole", cell)),
-                widelab::io::checksum(widelab::io::read_cell(folder() / name, cell)))
-          << milliseconds << " " << cell;
   }
 }
 

@@ -70,18 +70,6 @@ TEST(DeviceTrainInvariance, SegmentsChangeNoBit) {
   expect_segments_change_no_bit<TrainEngine::gemm, double>(test::optimiser_cases());
 }
 
-/// Member `at` of a state.
-template <class T>
-TrainState<T> member_of(const TrainState<T>& all, std::size_t at) {
-  const auto part = [&](const std::vector<T>& values) {
-    const std::size_t size = values.size() / all.status.size();
-    return std::vector<T>(values.begin() + static_cast<std::ptrdiff_t>(at * size),
-                          values.begin() + static_cast<std::ptrdiff_t>((at + 1) * size));
-  };
-  return {{all.members[at]},      part(all.parameters), part(all.start),
-          part(all.displacement), part(all.moments),    {all.status[at]}};
-}
-
 template <TrainEngine kEngine, class T>
 void expect_alone_equals_among_others(const std::vector<TrainCase>& cases) {
   for (TrainCase c : cases) {
@@ -90,7 +78,7 @@ void expect_alone_equals_among_others(const std::vector<TrainCase>& cases) {
     for (const Index member : {0, 17, 149}) {
       TrainState<T> alone = test::train_start<T>(c, {member});
       test::advance<T>(test::train_there<kEngine, T>, c, {0, 9}, alone);
-      EXPECT_TRUE(test::same_bits(alone, member_of(all, static_cast<std::size_t>(member)))) << c.name;
+      EXPECT_TRUE(test::same_bits(alone, test::only(all, static_cast<std::size_t>(member)))) << c.name;
     }
   }
 }
@@ -109,7 +97,7 @@ TEST(DeviceTrainInvariance, TheOrderOfMembersChangesNoBit) {
     test::advance<float>(op, c, {0, 11}, forward);
     test::advance<float>(op, c, {0, 11}, backward);
     for (std::size_t m = 0; m < 5; ++m) {
-      TrainState<float> one = member_of(forward, m), other = member_of(backward, 4 - m);
+      TrainState<float> one = test::only(forward, m), other = test::only(backward, 4 - m);
       EXPECT_TRUE(test::same_bits(one, other)) << m;
     }
   }
@@ -190,8 +178,8 @@ TEST(DeviceTrainInvariance, AMemberThatDoesNotRunIsNotTouched) {
     state.status[1] = {TrainStatus::converged, 3, 0.25};
     const TrainState<float> before = state;
     test::advance<float>(op, c, {5, 9}, state);
-    EXPECT_TRUE(test::same_bits(member_of(state, 1), member_of(before, 1)));
-    EXPECT_FALSE(test::same_bits(member_of(state, 0), member_of(before, 0)));
+    EXPECT_TRUE(test::same_bits(test::only(state, 1), test::only(before, 1)));
+    EXPECT_FALSE(test::same_bits(test::only(state, 0), test::only(before, 0)));
   }
 }
 

@@ -7,34 +7,9 @@
 namespace widelab {
 namespace {
 
+using test::gap_after;
 using test::TrainCase;
-using test::TrainState;
-
-/// How far the increments are from the oracle's, in units of the largest, and what rounding allows: sums of k products
-/// through the layers, plus the rounding of the parameters themselves.
-struct Gap {
-  double parameters, moments, allowed;
-};
-
-template <class T>
-Gap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainState<double>& exact) {
-  const TrainState<double> start = test::train_start<double>(c);
-  std::vector<double> moved_fast, moved_exact;
-  double largest = 0, move = 0, longest = static_cast<double>(std::max(c.network.input_dim, c.settings.batch));
-  for (std::size_t p = 0; p < exact.parameters.size(); ++p) {
-    // D is what displacement storage computes; theta is its rounded sum with theta_0.
-    const double theta = static_cast<double>(fast.parameters[p]) - start.parameters[p];
-    moved_fast.push_back(c.displacement ? static_cast<double>(fast.displacement[p]) : theta);
-    moved_exact.push_back(c.displacement ? exact.displacement[p] : exact.parameters[p] - start.parameters[p]);
-    largest = std::max(largest, std::abs(exact.parameters[p]));
-    move = std::max(move, std::abs(moved_exact.back()));
-  }
-  for (const Index n : c.network.widths) longest = std::max(longest, static_cast<double>(n));
-  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const double layers = static_cast<double>(c.network.widths.size() + 1);
-  return {test::relative_distance(moved_fast, moved_exact), test::relative_distance(fast.moments, exact.moments),
-          40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
-}
+using test::TrainGap;
 
 /// Members of these widths fit a block of shared memory in double precision.
 bool fits_a_block(const TrainCase& c) {
@@ -54,8 +29,8 @@ std::vector<TrainCase> cases() {
 template <TrainEngine kEngine, class T>
 void expect_one_step_within_rounding() {
   for (const TrainCase& c : cases<kEngine>()) {
-    const Gap gap = gap_after(c, test::trained<T>(test::train_there<kEngine, T>, c, 1),
-                              test::trained<double>(reference::train, c, 1));
+    const TrainGap gap = gap_after(c, test::trained<T>(test::train_there<kEngine, T>, c, 1),
+                                   test::trained<double>(reference::train, c, 1));
     EXPECT_LT(gap.parameters, gap.allowed) << c.name;
     EXPECT_LT(gap.moments, gap.allowed) << c.name;
   }
@@ -77,8 +52,8 @@ void expect_trajectories_stay_with_the_reference() {
     double widest = 0;
     for (const Index n : c.network.widths) widest = std::max(widest, static_cast<double>(n));
     const Index steps = widest > 500 ? 20 : 200;  // the oracle is slow
-    const Gap gap = gap_after(c, test::trained<double>(test::train_there<kEngine, double>, c, steps),
-                              test::trained<double>(reference::train, c, steps));
+    const TrainGap gap = gap_after(c, test::trained<double>(test::train_there<kEngine, double>, c, steps),
+                                   test::trained<double>(reference::train, c, steps));
     EXPECT_LT(gap.parameters, 1e-11) << c.name;
     EXPECT_LT(gap.moments, 1e-11) << c.name;
   }
@@ -94,11 +69,11 @@ TEST(DeviceTrain, TwoHundredFusedStepsStayWithTheReference) {
 
 TEST(DeviceTrain, AMillionthOnTheLearningRateIsSeen) {
   const TrainCase c = test::small_train_case("sgd", OptimiserKind::heavy_ball);
-  const TrainState<double> exact = test::trained<double>(reference::train, c, 2);
+  const test::TrainState<double> exact = test::trained<double>(reference::train, c, 2);
   TrainCase faulty = c;
   faulty.settings.learning_rate *= 1 + 1e-6;
   for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>}) {
-    const Gap gap = gap_after(faulty, test::trained<double>(op, faulty, 2), exact);
+    const TrainGap gap = gap_after(faulty, test::trained<double>(op, faulty, 2), exact);
     EXPECT_GT(gap.parameters, 100 * gap.allowed);
   }
 }
@@ -108,7 +83,7 @@ TEST(DeviceTrain, AMemberThatDivergesSaysWhenAndHowFarAndDisturbsNobody) {
   c.network.activation = "relu";
   c.settings.learning_rate = 40;
   c.members = 1;
-  const TrainState<double> exact = test::trained<double>(reference::train, c, 60);
+  const test::TrainState<double> exact = test::trained<double>(reference::train, c, 60);
   ASSERT_EQ(exact.status[0].status, TrainStatus::diverged);
   for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>}) {
     const TrainState<double> fast = test::trained<double>(op, c, 60);

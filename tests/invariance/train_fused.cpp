@@ -1,20 +1,21 @@
 // The fused engine: no bit depends on threads, on other members, on where a range of steps is cut, on the instruction
 // set of the products, or on how many workers a Block has.
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <barrier>
-#include <cstring>
 #include <thread>
 
 #include "kernels/cpu/train_fused.hpp"
 #include "kernels/shared/fused_setup.hpp"
 #include "kernels/shared/train_fused.hpp"
-#include "tests/support/train_case.hpp"
+#include "tests/support/train_comparison.hpp"
 
 namespace widelab {
 namespace {
 
+using test::only;
+using test::same_bits;
+using test::ThreadCount;
 using test::TrainCase;
 using test::TrainState;
 
@@ -109,53 +110,14 @@ void train_with_tiles(const TrainProblem<T>& problem) {
   cpu::train_fused(problem, kTiles);
 }
 
-class ThreadCount {
- public:
-  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ThreadCount(const ThreadCount&) = delete;
-  ThreadCount& operator=(const ThreadCount&) = delete;
-  ~ThreadCount() { omp_set_num_threads(before_); }
-
- private:
-  int before_;
-};
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
-template <class T>
-bool same_bits(const TrainState<T>& a, const TrainState<T>& b) {
-  bool same = same_bits(a.parameters, b.parameters) && same_bits(a.displacement, b.displacement) &&
-              same_bits(a.moments, b.moments) && a.status.size() == b.status.size();
-  for (std::size_t m = 0; same && m < a.status.size(); ++m)
-    same = a.status[m].status == b.status[m].status && a.status[m].step == b.status[m].step &&
-           std::memcmp(&a.status[m].quantity, &b.status[m].quantity, sizeof(double)) == 0;
-  return same;
-}
-
-/// The part of a state that belongs to its `at`-th member.
-template <class T>
-TrainState<T> only(const TrainState<T>& state, std::size_t at) {
-  const auto part = [&](const std::vector<T>& all) {
-    const auto size = static_cast<std::ptrdiff_t>(all.size() / state.members.size());
-    const auto first = all.begin() + static_cast<std::ptrdiff_t>(at) * size;
-    return std::vector<T>(first, first + size);
-  };
-  return {{state.members[at]},      part(state.parameters), part(state.start),
-          part(state.displacement), part(state.moments),    {state.status[at]}};
-}
-
 /// Every rule, loss, order, activation and structure, all with noise, dropout or labels of their own somewhere.
 std::vector<TrainCase> cases() {
-  std::vector<TrainCase> out = test::optimiser_cases();
-  for (auto* more : {&test::loss_cases, &test::batch_cases, &test::shape_cases})
-    for (TrainCase& c : (*more)()) {
-      Index widest = 0;
-      for (const Index n : c.network.widths) widest = std::max(widest, n);
-      if (widest < 300) out.push_back(std::move(c));
-    }
+  std::vector<TrainCase> out;
+  for (TrainCase& c : test::all_train_cases()) {
+    Index widest = 0;
+    for (const Index n : c.network.widths) widest = std::max(widest, n);
+    if (widest < 300) out.push_back(std::move(c));
+  }
   return out;
 }
 

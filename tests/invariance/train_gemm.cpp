@@ -3,57 +3,20 @@
 #include "kernels/cpu/train_gemm.hpp"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "tests/support/train_case.hpp"
+#include "tests/support/train_comparison.hpp"
 
 namespace widelab {
 namespace {
 
+using test::only;
+using test::same_bits;
+using test::ThreadCount;
 using test::TrainCase;
 using test::TrainState;
-
-class ThreadCount {
- public:
-  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ThreadCount(const ThreadCount&) = delete;
-  ThreadCount& operator=(const ThreadCount&) = delete;
-  ~ThreadCount() { omp_set_num_threads(before_); }
-
- private:
-  int before_;
-};
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
-template <class T>
-bool same_bits(const TrainState<T>& a, const TrainState<T>& b) {
-  bool same = same_bits(a.parameters, b.parameters) && same_bits(a.displacement, b.displacement) &&
-              same_bits(a.moments, b.moments) && a.status.size() == b.status.size();
-  for (std::size_t m = 0; same && m < a.status.size(); ++m)
-    same = a.status[m].status == b.status[m].status && a.status[m].step == b.status[m].step &&
-           std::memcmp(&a.status[m].quantity, &b.status[m].quantity, sizeof(double)) == 0;
-  return same;
-}
-
-/// The part of a state that belongs to its `at`-th member.
-template <class T>
-TrainState<T> only(const TrainState<T>& state, std::size_t at) {
-  const auto part = [&](const std::vector<T>& all) {
-    const std::size_t size = all.size() / state.members.size();
-    return std::vector<T>(all.begin() + static_cast<std::ptrdiff_t>(at * size),
-                          all.begin() + static_cast<std::ptrdiff_t>((at + 1) * size));
-  };
-  return {{state.members[at]},      part(state.parameters), part(state.start),
-          part(state.displacement), part(state.moments),    {state.status[at]}};
-}
 
 /// Layers of several tiles, noise, dropout, label noise, and a lazy window.
 std::vector<TrainCase> cases() {

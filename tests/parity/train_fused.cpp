@@ -1,45 +1,18 @@
 // The fused engine on the CPU against the reference: one step to rounding, trajectories in double precision.
 #include <gtest/gtest.h>
 
-#include "tests/support/train_case.hpp"
+#include "tests/support/train_comparison.hpp"
 
 namespace widelab {
 namespace {
 
+using test::gap_after;
 using test::TrainCase;
+using test::TrainGap;
 using test::TrainState;
 
-/// How far increments and moments are from the oracle's, in units of the largest one, and what rounding allows: sums of
-/// k products through `layers` layers, plus the rounding of the parameters themselves.
-struct Gap {
-  double parameters, moments, allowed;
-  bool within() const { return parameters < allowed && moments < allowed; }
-};
-
-template <class T>
-Gap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainState<double>& exact) {
-  const TrainState<double> start = test::train_start<double>(c);
-  std::vector<double> moved_fast, moved_exact;
-  double largest = 0, move = 0;
-  for (std::size_t p = 0; p < exact.parameters.size(); ++p) {
-    moved_fast.push_back(c.displacement ? static_cast<double>(fast.displacement[p])
-                                        : static_cast<double>(fast.parameters[p]) - start.parameters[p]);
-    moved_exact.push_back(c.displacement ? exact.displacement[p] : exact.parameters[p] - start.parameters[p]);
-    largest = std::max(largest, std::abs(exact.parameters[p]));
-    move = std::max(move, std::abs(moved_exact.back()));
-  }
-  double longest = static_cast<double>(std::max(c.network.input_dim, c.settings.batch));
-  for (const Index n : c.network.widths) longest = std::max(longest, static_cast<double>(n));
-  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const double layers = static_cast<double>(c.network.widths.size() + 1);
-  return {test::relative_distance(moved_fast, moved_exact), test::relative_distance(fast.moments, exact.moments),
-          40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
-}
-
 std::vector<TrainCase> all_cases() {
-  std::vector<TrainCase> cases = test::optimiser_cases();
-  for (auto* more : {&test::loss_cases, &test::batch_cases, &test::shape_cases})
-    for (TrainCase& c : (*more)()) cases.push_back(std::move(c));
+  std::vector<TrainCase> cases = test::all_train_cases();
   // Tiles of rows and registers, whole and cut; a batch beyond one tile.
   for (const auto& [widths, batch] :
        {std::pair<std::vector<Index>, Index>{{16, 32}, 13}, {{1}, 1}, {{33, 17, 7}, 1}, {{48, 1, 3}, 2}}) {
@@ -59,7 +32,8 @@ std::vector<TrainCase> all_cases() {
 template <class T>
 void expect_one_step_within_rounding() {
   for (const TrainCase& c : all_cases()) {
-    const Gap gap = gap_after(c, test::trained<T>(cpu::train, c, 1), test::trained<double>(reference::train, c, 1));
+    const TrainGap gap =
+        gap_after(c, test::trained<T>(cpu::train, c, 1), test::trained<double>(reference::train, c, 1));
     EXPECT_LT(gap.parameters, gap.allowed) << c.name;
     EXPECT_LT(gap.moments, gap.allowed) << c.name;
   }
@@ -74,7 +48,7 @@ TEST(TrainFused, TwoHundredStepsStayWithTheReference) {
     Index widest = 0;
     for (const Index n : c.network.widths) widest = std::max(widest, n);
     const Index steps = widest > 100 ? 10 : 200;  // the oracle is slow
-    const Gap gap =
+    const TrainGap gap =
         gap_after(c, test::trained<double>(cpu::train, c, steps), test::trained<double>(reference::train, c, steps));
     EXPECT_LT(gap.parameters, 1e-11) << c.name;
     EXPECT_LT(gap.moments, 1e-11) << c.name;

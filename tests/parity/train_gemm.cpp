@@ -8,52 +8,20 @@
 #include <limits>
 
 #include "kernels/cpu/train_gemm_window.hpp"
-#include "tests/support/train_case.hpp"
+#include "tests/support/train_comparison.hpp"
 
 namespace widelab {
 namespace {
 
+using test::gap_after;
 using test::TrainCase;
+using test::TrainGap;
 using test::TrainState;
-
-/// How far an op's increments are from the oracle's, in units of the largest increment, and what rounding allows: sums
-/// of k products through `layers` layers, plus the rounding of the parameters themselves.
-struct Gap {
-  double parameters, moments, allowed;
-};
-
-template <class T>
-Gap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainState<double>& exact) {
-  const TrainState<double> start = test::train_start<double>(c);
-  std::vector<double> moved_fast, moved_exact;
-  double largest = 0;
-  for (std::size_t p = 0; p < exact.parameters.size(); ++p) {
-    // D is what displacement storage computes; theta is its rounded sum with theta_0.
-    const double theta = static_cast<double>(fast.parameters[p]) - start.parameters[p];
-    moved_fast.push_back(c.displacement ? static_cast<double>(fast.displacement[p]) : theta);
-    moved_exact.push_back(c.displacement ? exact.displacement[p] : exact.parameters[p] - start.parameters[p]);
-    largest = std::max(largest, std::abs(exact.parameters[p]));
-  }
-  double move = 0, longest = static_cast<double>(std::max(c.network.input_dim, c.settings.batch));
-  for (const double d : moved_exact) move = std::max(move, std::abs(d));
-  for (const Index n : c.network.widths) longest = std::max(longest, static_cast<double>(n));
-  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const double layers = static_cast<double>(c.network.widths.size() + 1);
-  return {test::relative_distance(moved_fast, moved_exact), test::relative_distance(fast.moments, exact.moments),
-          40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
-}
-
-std::vector<TrainCase> all_cases() {
-  std::vector<TrainCase> cases = test::optimiser_cases();
-  for (auto* more : {&test::loss_cases, &test::batch_cases, &test::shape_cases})
-    for (TrainCase& c : (*more)()) cases.push_back(std::move(c));
-  return cases;
-}
 
 template <class T>
 void expect_one_step_within_rounding() {
-  for (const TrainCase& c : all_cases()) {
-    const Gap gap =
+  for (const TrainCase& c : test::all_train_cases()) {
+    const TrainGap gap =
         gap_after(c, test::trained<T>(cpu::train_gemm, c, 1), test::trained<double>(reference::train, c, 1));
     EXPECT_LT(gap.parameters, gap.allowed) << c.name;
     EXPECT_LT(gap.moments, gap.allowed) << c.name;
@@ -65,12 +33,12 @@ TEST(TrainGemm, OneStepEqualsTheReferenceInDouble) { expect_one_step_within_roun
 TEST(TrainGemm, OneStepInSinglePrecisionIsWithinItsRounding) { expect_one_step_within_rounding<float>(); }
 
 TEST(TrainGemm, TwoHundredStepsStayWithTheReference) {
-  for (const TrainCase& c : all_cases()) {
+  for (const TrainCase& c : test::all_train_cases()) {
     double weights = 0;
     for (const Index n : c.network.widths) weights = std::max(weights, static_cast<double>(n));
     const Index steps = weights > 500 ? 10 : 200;  // the oracle is slow
-    const Gap gap = gap_after(c, test::trained<double>(cpu::train_gemm, c, steps),
-                              test::trained<double>(reference::train, c, steps));
+    const TrainGap gap = gap_after(c, test::trained<double>(cpu::train_gemm, c, steps),
+                                   test::trained<double>(reference::train, c, steps));
     EXPECT_LT(gap.parameters, 1e-12) << c.name;
     EXPECT_LT(gap.moments, 1e-12) << c.name;
   }
@@ -81,7 +49,7 @@ TEST(TrainGemm, FaultsAreSeen) {
   const TrainCase c = test::small_train_case("sgd", OptimiserKind::heavy_ball);
   const TrainState<double> exact = test::trained<double>(reference::train, c, 2);
   const auto caught = [&](const TrainCase& faulty, const TrainState<double>& state) {
-    const Gap gap = gap_after(faulty, state, exact);
+    const TrainGap gap = gap_after(faulty, state, exact);
     return gap.parameters > 100 * gap.allowed;
   };
   EXPECT_FALSE(caught(c, test::trained<double>(cpu::train_gemm, c, 2)));

@@ -68,14 +68,7 @@ TEST(ReferenceTrain, RatesOfWeightsAndBiases) {
 // v = 1 on x = (1, 2), y = (0, 0), two outputs (1, 3): g_o = v_o sum x^2 = (5, 15), times c.
 TEST(ReferenceTrain, Reductions) {
   const auto step = [](Reduction reduction, Index batch) {
-    MlpShape shape;
-    shape.widths = {1};
-    shape.outputs = 2;
-    shape.activation = Identity{};
-    InitChoice choice;
-    choice.train_bias = false;
-    choice.train_weights = {false, true};
-    SmallTraining t(make_network(shape, choice), {1, 2}, {0, 0, 0, 0}, {1, 0, 1, 3, 0, 0});
+    SmallTraining t(test::one_identity_unit(2, false), {1, 2}, {0, 0, 0, 0}, {1, 0, 1, 3, 0, 0});
     t.rule.reduction = reduction;
     t.settings[0].batch = batch;
     t.run(1, 2);  // `fixed`: a batch of one holds example 1 at step 1
@@ -387,15 +380,9 @@ TEST(ReferenceTrain, LabelNoiseOfOtherLossesMovesTheLabel) {
                                  0.5 * (label_shift(id, 0.5, 1, 1, step) ? -1 : 1)});
   }
 
-  MlpShape shape;
-  shape.widths = {1};
-  shape.outputs = 3;
-  shape.activation = Identity{};
-  InitChoice choice;
-  choice.train_bias = false;
   int first = 0;
   for (Index step = 0; step < 20; ++step) {
-    SmallTraining t(make_network(shape, choice), {1}, {0, 1, 0}, {1, 0, 0, 0, 0, 0, 0, 0});
+    SmallTraining t(test::one_identity_unit(3, true), {1}, {0, 1, 0}, {1, 0, 0, 0, 0, 0, 0, 0});
     t.rule.loss = LossKind::cross_entropy;
     t.settings[0].label_noise = 1;
     t.run(step, step + 1);

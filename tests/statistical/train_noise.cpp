@@ -176,14 +176,7 @@ Law moved_label_law(double p) {
 }
 
 Vector moved_label_sample(double p) {
-  MlpShape shape;
-  shape.widths = {1};
-  shape.outputs = 3;
-  shape.activation = Identity{};
-  InitChoice choice;
-  choice.train_bias = false;
-  choice.train_weights = {false, true};
-  SmallTraining t(make_network(shape, choice), {1}, {0, 1, 0}, {1, 0, 1, 0, -0.5, 0, 0, 0}, 40000);
+  SmallTraining t(test::one_identity_unit(3, false), {1}, {0, 1, 0}, {1, 0, 1, 0, -0.5, 0, 0, 0}, 40000);
   t.rule.loss = LossKind::cross_entropy;
   for (MemberSettings& s : t.settings) s.label_noise = p;
   t.run(9, 10);

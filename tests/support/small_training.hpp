@@ -11,6 +11,18 @@
 
 namespace widelab::test {
 
+/// f_o = v_o w x, one identity unit, no biases; w is trained only if `trains_input`.
+inline Network one_identity_unit(Index outputs, bool trains_input) {
+  MlpShape shape;
+  shape.widths = {1};
+  shape.outputs = outputs;
+  shape.activation = Identity{};
+  InitChoice choice;
+  choice.train_bias = false;
+  choice.train_weights = {trains_input, true};
+  return make_network(shape, choice);
+}
+
 struct SmallTraining {
   Network network;
   std::vector<double> inputs, targets;  ///< N x d, N x k

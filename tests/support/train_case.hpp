@@ -245,4 +245,12 @@ inline std::vector<TrainCase> shape_cases() {
   return cases;
 }
 
+/// All of the above.
+inline std::vector<TrainCase> all_train_cases() {
+  std::vector<TrainCase> cases = optimiser_cases();
+  for (auto* more : {&loss_cases, &batch_cases, &shape_cases})
+    for (TrainCase& c : (*more)()) cases.push_back(std::move(c));
+  return cases;
+}
+
 }  // namespace widelab::test

@@ -1,11 +1,9 @@
 // Names of activations in recipes and files. Host only.
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "widelab/base/errors.hpp"
+#include "widelab/base/nearest.hpp"
 #include "widelab/math/activations.hpp"
 
 namespace widelab {
@@ -116,22 +115,6 @@ std::vector<std::string> list_names(ActivationList<A...>) {
   return {A::kName..., std::string(kLeakyRelu), std::string(kHermite)};
 }
 
-/// Levenshtein distance.
-inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 inline std::string written(const std::vector<double>& parameters) {
   std::string text;
   for (const double p : parameters) {
@@ -179,18 +162,10 @@ inline Activation parse_activation(std::string_view text) {
     return AbRelu{call.parameters[0], 1.0};
   }
   const std::vector<std::string> names = activation_names();
-  std::string nearest, all;
-  std::size_t least = std::string::npos;
-  for (const std::string& name : names) {
-    const std::size_t distance = detail::edit_distance(call.name, name);
-    if (distance < least) {
-      least = distance;
-      nearest = name;
-    }
-    if (!all.empty()) all += ", ";
-    all += name;
-  }
-  throw RecipeError("activation = \"" + call.text + "\": unknown; did you mean \"" + nearest + "\"? Known: " + all);
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  throw RecipeError("activation = \"" + call.text + "\": unknown; did you mean \"" + nearest_name(call.name, names) +
+                    "\"? Known: " + all);
 }
 
 /// The text that parse_activation turns back into the same activation.

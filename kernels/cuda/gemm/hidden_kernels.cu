@@ -15,27 +15,13 @@ __device__ T completed(const HiddenTask<T>& task, Index slot, Index at, Index un
   return z;
 }
 
-/// One block a row: completes z, then mean and deviation in two passes, in fp64.
+/// One block a row.
 template <class T>
 __global__ void __launch_bounds__(kThreads) normalise_hidden_kernel(const __grid_constant__ HiddenTask<T> task) {
-  __shared__ double lanes[kThreads / 32];
-  const Index row = blockIdx.x, slot = row / task.state.batch;
-  const double n = static_cast<double>(task.units);
-  double sum = 0;
-  for (Index j = threadIdx.x; j < task.units; j += kThreads) {
-    const Index at = row * task.units + j;
-    const T z = completed(task, slot, at, j);
-    task.z[at] = z;
-    sum += static_cast<double>(z);
-  }
-  const double mean = block_sum(sum, lanes) / n;
-  double square = 0;
-  for (Index j = threadIdx.x; j < task.units; j += kThreads) {
-    const double distance = static_cast<double>(task.z[row * task.units + j]) - mean;
-    square += distance * distance;
-  }
-  square = block_sum(square, lanes);
-  if (threadIdx.x == 0) task.statistics[row] = {mean, square > 0 ? 1.0 / sqrt(square / n) : 0.0};
+  const Index row = blockIdx.x, slot = row / task.state.batch, first = row * task.units;
+  const RowStatistics found =
+      complete_row(task.z + first, task.units, [&](Index j) { return completed(task, slot, first + j, j); });
+  if (threadIdx.x == 0) task.statistics[row] = found;
 }
 
 template <class T>
