@@ -23,6 +23,13 @@ TheoryEntry linear_dynamics_entry();
 TheoryEntry linear_mode_entry();
 TheoryEntry langevin_variance_entry();
 TheoryEntry coordinate_check_entry();
+TheoryEntry linear_regression_entry();
+TheoryEntry random_features_entry();
+TheoryEntry kernel_regression_entry();
+TheoryEntry kernel_polynomial_entry();
+TheoryEntry neural_tangent_regression_entry();
+TheoryEntry feature_regression_entry();
+TheoryEntry feature_flow_entry();
 
 /// Parameters q11, q12, q22 (overlaps x.x'/d) and their reader, which returns inner products x.x'.
 std::vector<ParamDoc> overlap_docs();

@@ -167,7 +167,14 @@ const std::vector<TheoryEntry>& theory_entries() {
       linear_dynamics_entry(),
       linear_mode_entry(),
       langevin_variance_entry(),
-      coordinate_check_entry()};
+      coordinate_check_entry(),
+      linear_regression_entry(),
+      random_features_entry(),
+      kernel_regression_entry(),
+      kernel_polynomial_entry(),
+      neural_tangent_regression_entry(),
+      feature_regression_entry(),
+      feature_flow_entry()};
   return entries;
 }
 
