@@ -24,6 +24,7 @@ struct TargetSpec {
   Index random_classes = 2;       ///< random-labels
   std::string path;               ///< file: .npy, examples of the data file x k
   double noise = 0.0;             ///< standard deviation of Gaussian noise added to every target
+  double wrong_labels = 0.0;      ///< classes: probability that an example has another label, uniform over the others
 };
 
 /// Data law, preprocessing and target. Keys of the recipe's `[data]`; a law ignores what does not concern it.

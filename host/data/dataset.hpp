@@ -16,7 +16,7 @@ struct Dataset {
   Index outputs = 0;            ///< k; 0 if no target was asked for
   std::vector<double> inputs;   ///< N x d, row-major
   std::vector<double> targets;  ///< N x k, row-major
-  std::vector<int> classes;     ///< N class indices, or empty; positions in DataSpec::classes if that is given
+  std::vector<int> classes;     ///< N true class indices, or empty; positions in DataSpec::classes if that is given
   Index class_count = 0;        ///< classes that the law can give; 0 if it has none
   std::string description;      ///< one line: law, sizes, preprocessing, target
 

@@ -32,9 +32,9 @@ Dataset build(const DataSpec& spec, DrawId data_id, DrawId label_noise_id) {
   set.inputs = std::move(raw.inputs);
   set.classes = raw.classes;
   set.class_count = raw.class_count;
-  set.description =
-      raw.source + ", N = " + std::to_string(set.examples) + ", d = " + std::to_string(set.dimension);
+  set.description = raw.source + ", N = " + std::to_string(set.examples) + ", d = " + std::to_string(set.dimension);
   preprocess(spec.preprocessing, set);
+  mislabel(spec, label_noise_id, raw);
   require_finite(set.inputs, set.dimension, "input");
   make_targets(spec, data_id, raw, set);
   add_label_noise(spec, label_noise_id, set);
@@ -66,9 +66,10 @@ Dataset make_dataset(const DataSpec& spec, DrawId data_id, DrawId label_noise_id
 }
 
 Dataset make_dataset(const DataSpec& spec, DrawId data_id) {
-  if (spec.target.noise != 0.0)
+  if (spec.target.noise != 0.0 || spec.target.wrong_labels != 0.0)
     throw RecipeError("data.target.noise = " + std::to_string(spec.target.noise) +
-                      ": this experiment gives no id for label noise; set it to 0");
+                      ", data.target.wrong_labels = " + std::to_string(spec.target.wrong_labels) +
+                      ": this experiment gives no id for label noise; set both to 0");
   return make_dataset(spec, data_id, DrawId{});
 }
 

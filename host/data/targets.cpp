@@ -46,8 +46,8 @@ void random_label_targets(const TargetInputs& from, Dataset& set) {
   const StreamId stream = from.data_id.stream(Stream::random_labels);
   set.classes.clear();
   for (Index i = 0; i < set.examples; ++i)
-    set.classes.push_back(static_cast<int>(
-        uniform_index_at(stream, 0, static_cast<std::uint32_t>(from.spec.first + i), classes)));
+    set.classes.push_back(
+        static_cast<int>(uniform_index_at(stream, 0, static_cast<std::uint32_t>(from.spec.first + i), classes)));
   set.class_count = classes;
   set_labels(from, set.classes, classes, set);
 }
@@ -73,8 +73,8 @@ void teacher_targets(const TargetInputs& from, Dataset& set) {
   MlpShape shape = from.spec.target.teacher_shape;
   shape.input_dim = set.dimension;
   set.outputs = shape.outputs;
-  set.targets = teacher_outputs(make_network(shape, from.spec.target.teacher_init), from.data_id, set.inputs,
-                                set.examples);
+  set.targets =
+      teacher_outputs(make_network(shape, from.spec.target.teacher_init), from.data_id, set.inputs, set.examples);
 }
 
 void index_targets(const TargetInputs& from, Dataset& set) {
@@ -154,8 +154,7 @@ std::vector<double> target_directions(const DataSpec& spec, DrawId data_id, Inde
   return all;
 }
 
-std::optional<std::vector<double>> power_by_degree(const DataSpec& spec, DrawId data_id, Index output,
-                                                   int max_degree) {
+std::optional<std::vector<double>> power_by_degree(const DataSpec& spec, DrawId data_id, Index output, int max_degree) {
   checked_law(spec);
   const TargetSpec& target = spec.target;
   if (find_by_name("data.target.kind", target.kind, kKinds).make != index_targets) return std::nullopt;
@@ -174,6 +173,22 @@ std::optional<std::vector<double>> power_by_degree(const DataSpec& spec, DrawId 
 
 void make_targets(const DataSpec& spec, DrawId data_id, const RawExamples& raw, Dataset& set) {
   find_by_name("data.target.kind", spec.target.kind, kKinds).make({spec, data_id, raw}, set);
+}
+
+void mislabel(const DataSpec& spec, DrawId label_noise_id, RawExamples& raw) {
+  const double wrong = spec.target.wrong_labels;
+  require_in_range("data.target.wrong_labels", wrong, 0.0, 1.0);
+  if (wrong == 0.0) return;
+  if (spec.target.kind != "classes" || raw.classes.empty() || raw.class_count < 2)
+    throw RecipeError("data.target.wrong_labels is set, but data.target.kind = \"" + spec.target.kind +
+                      "\" has no labels of two or more classes that could be wrong: take \"classes\", or set it to 0");
+  const StreamId stream = label_noise_id.stream(Stream::wrong_labels);
+  for (std::size_t i = 0; i < raw.classes.size(); ++i) {
+    const auto row = static_cast<std::uint32_t>(spec.first + static_cast<Index>(i));
+    if (uniform53_at(stream, row, 0) >= wrong) continue;
+    const Index shift = 1 + uniform_index_at(stream, row, 1, raw.class_count - 1);
+    raw.classes[i] = static_cast<int>((raw.classes[i] + shift) % raw.class_count);
+  }
 }
 
 void add_label_noise(const DataSpec& spec, DrawId label_noise_id, Dataset& set) {

@@ -44,6 +44,11 @@ std::optional<std::vector<double>> power_by_degree(const DataSpec& spec, DrawId 
 /// preprocessed inputs. RecipeError, DataError.
 void make_targets(const DataSpec& spec, DrawId data_id, const RawExamples& raw, Dataset& set);
 
+/// With probability target.wrong_labels (53-bit draw (first + example, 0) of stream wrong_labels) an example's class in
+/// `raw` becomes another one, uniform over the others (draw (first + example, 1)). RecipeError where there are no
+/// labels.
+void mislabel(const DataSpec& spec, DrawId label_noise_id, RawExamples& raw);
+
 /// Adds target.noise times the N(0,1) draw (first + example, output) of stream label_noise to every target.
 void add_label_noise(const DataSpec& spec, DrawId label_noise_id, Dataset& set);
 

@@ -26,9 +26,9 @@ TrainPlan plan_training(const TrainTask& task, bool on_gpu) {
   // A stream's samples go when the next come, so the steps of a window could not be done again (Trainer::run_to).
   const bool low_rank_updates =
       (kind == OptimiserKind::sgd || kind == OptimiserKind::heavy_ball) && task.rule.order != OrderKind::online;
-  if (task.window > 1 && (on_gpu || plan.engine != TrainEngine::gemm || !low_rank_updates || work.displacement))
+  if (task.window > 1 && (plan.engine != TrainEngine::gemm || !low_rank_updates || work.displacement))
     throw RecipeError("train.window = " + std::to_string(task.window) +
-                      ": updates are merged by the CPU's engine \"gemm\" alone, for sgd and heavy-ball with storage "
+                      ": updates are merged by the engine \"gemm\" alone, for sgd and heavy-ball with storage "
                       "\"in-place\" and stored data (engine here: \"" +
                       engine_name(plan.engine) + "\"); leave it at 0 or set 1");
   plan.window = task.window;

@@ -62,7 +62,7 @@ std::string print(const Value_& value, const Print& print_scalar) {
   if constexpr (IsVector<Value_>::value) {
     std::string out = "[";
     for (std::size_t i = 0; i < value.size(); ++i) {
-      const typename Value_::value_type element = value[i];
+      const auto& element = value[i];
       out += (i == 0 ? "" : ", ") + print_scalar(element);
     }
     return out + "]";

@@ -24,6 +24,8 @@ class CpuBackend final : public Backend {
   void ntk(const NtkProblem<float>& problem) override { cpu::ntk(problem); }
   void ntk(const NtkProblem<double>& problem) override { cpu::ntk(problem); }
   void law_exact_ntk(const LawExactProblem& problem) override { cpu::law_exact_ntk(problem); }
+  void ridge_path(const RidgePathProblem& problem) override { cpu::ridge_path(problem); }
+  void kernel_ridge_path(const KernelRidgePathProblem& problem) override { cpu::kernel_ridge_path(problem); }
   void train(const TrainProblem<float>& problem) override {
     if (problem.engine == TrainEngine::reference) refuse_fp32_reference();
     cpu::train(problem);

@@ -8,9 +8,11 @@
 #include "host/runtime/devices.hpp"
 #include "widelab/ops/forward.hpp"
 #include "widelab/ops/init.hpp"
+#include "widelab/ops/kernel_ridge_path.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
 #include "widelab/ops/nngp.hpp"
 #include "widelab/ops/ntk.hpp"
+#include "widelab/ops/ridge_path.hpp"
 #include "widelab/ops/train.hpp"
 
 namespace widelab::runtime {
@@ -30,6 +32,9 @@ class Backend {
   virtual void ntk(const NtkProblem<float>& problem) = 0;
   virtual void ntk(const NtkProblem<double>& problem) = 0;
   virtual void law_exact_ntk(const LawExactProblem& problem) = 0;
+  /// The ridge ops have no CUDA code: PlanError there.
+  virtual void ridge_path(const RidgePathProblem& problem) = 0;
+  virtual void kernel_ridge_path(const KernelRidgePathProblem& problem) = 0;
   /// Engines fused, gemm and reference, whichever the problem names; the reference is in double: RecipeError in fp32.
   virtual void train(const TrainProblem<float>& problem) = 0;
   virtual void train(const TrainProblem<double>& problem) = 0;

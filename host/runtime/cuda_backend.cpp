@@ -1,9 +1,11 @@
 #include "host/runtime/cuda_backend.hpp"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kernels/cuda/support/device_array.hpp"
+#include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
 
 namespace widelab::runtime {
@@ -63,6 +65,11 @@ class UploadedWeights {
   std::optional<cuda::DeviceArray<T>> array_;
 };
 
+/// An op that exists on the CPU alone.
+[[noreturn]] void refuse_op(const std::string& op) {
+  throw PlanError("op " + op + " has no CUDA code in this release: take --device cpu");
+}
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int ordinal) : context_(cuda::make_context(ordinal, {})) {
@@ -96,6 +103,9 @@ class CudaBackend final : public Backend {
     nngp.fetch();
     outputs.fetch();
   }
+
+  void ridge_path(const RidgePathProblem&) override { refuse_op("ridge_path"); }
+  void kernel_ridge_path(const KernelRidgePathProblem&) override { refuse_op("kernel_ridge_path"); }
 
   void train(const TrainProblem<float>& problem) override {
     if (problem.engine == TrainEngine::reference) refuse_fp32_reference();

@@ -19,9 +19,7 @@ LazyWindow<T>::LazyWindow(const ParameterBlock<T>& weights, Index rows, Index co
 
 template <class T>
 void LazyWindow<T>::restart() {
-  start_weights_ = {1, 0};
-  start_velocity_ = {0, 1};
-  steps_.clear();
+  shares_ = {first_share(kTermOfWeights), first_share(kTermOfVelocity)};
 }
 
 template <class T>
@@ -33,8 +31,7 @@ void LazyWindow<T>::project(const T* x, const Buffer<T>& factors, Index width, b
          {factors.data() + first * width, width, Op::transposed}, T(0), projection_.data() + first, columns);
     for (Index slot = 0; slot < batch_; ++slot)
       for (Index r = first; r < first + count; ++r)
-        projection_[static_cast<std::size_t>(slot * columns + r)] *=
-            static_cast<T>(steps_[static_cast<std::size_t>(r / batch_)].weight);
+        projection_[static_cast<std::size_t>(slot * columns + r)] *= static_cast<T>(share_of_row(r).weight);
   });
 }
 
@@ -54,8 +51,8 @@ void LazyWindow<T>::multiply_forward(const T* h, Index first, Index count, T* z)
     gemm(batch_, count, cols_, static_cast<T>(multiplier_ * share), {h, cols_},
          {w + first * cols_, cols_, Op::transposed}, beta, z + first, rows_);
   };
-  add(start_weights_.weight, weights_.theta, T(0));
-  if (start_velocity_.weight != 0) add(start_velocity_.weight, weights_.v, T(1));
+  add(share(kTermOfWeights).weight, weights_.theta, T(0));
+  if (share(kTermOfVelocity).weight != 0) add(share(kTermOfVelocity).weight, weights_.v, T(1));
   if (rank() > 0)
     gemm(batch_, count, rank(), static_cast<T>(multiplier_), {projection_.data(), rank()},
          {deltas_.data() + first, rows_}, T(1), z + first, rows_);
@@ -67,8 +64,8 @@ void LazyWindow<T>::multiply_backward(const T* dz, Index first, Index count, T* 
     gemm(batch_, count, rows_, static_cast<T>(multiplier_ * share), {dz, rows_}, {w + first, cols_}, beta, g + first,
          cols_);
   };
-  add(start_weights_.weight, weights_.theta, T(0));
-  if (start_velocity_.weight != 0) add(start_velocity_.weight, weights_.v, T(1));
+  add(share(kTermOfWeights).weight, weights_.theta, T(0));
+  if (share(kTermOfVelocity).weight != 0) add(share(kTermOfVelocity).weight, weights_.v, T(1));
   if (rank() > 0)
     gemm(batch_, count, rank(), static_cast<T>(multiplier_), {projection_.data(), rank()},
          {inputs_.data() + first, cols_}, T(1), g + first, cols_);
@@ -78,26 +75,19 @@ template <class T>
 void LazyWindow<T>::push(const UpdateStep<double>& step, const T* dz, const T* h) {
   std::copy_n(dz, batch_ * rows_, deltas_.data() + rank() * rows_);
   std::copy_n(h, batch_ * cols_, inputs_.data() + rank() * cols_);
-  const auto move = [&step](Share& share, double gradient) {
-    double none = 0;
-    share.weight += update_increment(step, share.weight, gradient, 0.0, share.velocity, none);
-  };
-  move(start_weights_, 0);
-  move(start_velocity_, 0);
-  for (Share& share : steps_) move(share, 0);
-  steps_.push_back({0, 0});
-  move(steps_.back(), 1);
+  for (WindowShare& share : shares_) share = moved_share(step, share, 0);
+  shares_.push_back(moved_share(step, first_share(static_cast<Index>(shares_.size())), 1));
 }
 
-/// c (rows [row, row + count) of a matrix) += sum_s shares_s G_s.
+/// c (rows [row, row + count) of a matrix) += sum_s coefficient_s G_s.
 template <class T>
-void LazyWindow<T>::add_factors(const std::vector<double>& shares, Index row, Index count, T* c) const {
+void LazyWindow<T>::add_factors(double WindowShare::*coefficient, Index row, Index count, T* c) const {
   Buffer<T> scaled(static_cast<std::size_t>(rank() * count));
   for (Index r = 0; r < rank(); ++r) {
-    const T share = static_cast<T>(shares[static_cast<std::size_t>(r / batch_)] * multiplier_);
+    const T factor = static_cast<T>(share_of_row(r).*coefficient * multiplier_);
     const T* delta = deltas_.data() + r * rows_ + row;
     T* out = scaled.data() + r * count;
-    for (Index j = 0; j < count; ++j) out[j] = share * delta[j];
+    for (Index j = 0; j < count; ++j) out[j] = factor * delta[j];
   }
   gemm(count, cols_, rank(), T(1), {scaled.data(), count, Op::transposed}, {inputs_.data(), cols_}, T(1), c, cols_);
 }
@@ -106,31 +96,24 @@ template <class T>
 void LazyWindow<T>::merge_rows(Index row, Index count) {
   const ParameterBlock<T> tile = weights_.at(row * cols_);
   const Index size = count * cols_;
-  // The change of W_0's coefficient, not the coefficient: near 1 it would lose the digits of a small decay.
-  const T change = static_cast<T>(start_weights_.weight - 1), from_velocity = static_cast<T>(start_velocity_.weight);
-  const T to_velocity = static_cast<T>(start_weights_.velocity), kept = static_cast<T>(start_velocity_.velocity);
+  const WindowStart<T> start(share(kTermOfWeights), share(kTermOfVelocity));
   if (tile.v) {
     T* __restrict w = tile.theta, * __restrict v = tile.v;
     for (Index i = 0; i < size; ++i) {
       const T weight = w[i], velocity = v[i];
-      w[i] = weight + (change * weight + from_velocity * velocity);
-      v[i] = to_velocity * weight + kept * velocity;
+      w[i] = start.weight(weight, velocity);
+      v[i] = start.velocity(weight, velocity);
     }
-  } else if (change != T(0)) {
-    for (Index i = 0; i < size; ++i) tile.theta[i] += change * tile.theta[i];
+  } else if (start.change != T(0)) {
+    for (Index i = 0; i < size; ++i) tile.theta[i] = start.weight(tile.theta[i]);
   }
-  std::vector<double> weight_shares, velocity_shares;
-  for (const Share& share : steps_) {
-    weight_shares.push_back(share.weight);
-    velocity_shares.push_back(share.velocity);
-  }
-  add_factors(weight_shares, row, count, tile.theta);
-  if (tile.v) add_factors(velocity_shares, row, count, tile.v);
+  add_factors(&WindowShare::weight, row, count, tile.theta);
+  if (tile.v) add_factors(&WindowShare::velocity, row, count, tile.v);
 }
 
 template <class T>
 void LazyWindow<T>::merge(bool parallel) {
-  if (steps_.empty()) return;
+  if (steps_made() == 0) return;
   parallel_for(ceil_div(rows_, kTrainTile), parallel, [&](Index t) {
     const Index row = t * kTrainTile;
     merge_rows(row, std::min(kTrainTile, rows_ - row));

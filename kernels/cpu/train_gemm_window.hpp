@@ -6,19 +6,11 @@
 
 #include "kernels/cpu/buffer.hpp"
 #include "kernels/cpu/train_gemm_update.hpp"
+#include "kernels/shared/window_coefficients.hpp"
 
 namespace widelab::cpu {
 
-/// Whether a layer's rows x cols weights are trained lazily: where a full window's rank, steps x batch, is at most
-/// rows cols / (rows + cols), the factors add at most half of the arithmetic of the forward and backward products.
-/// Heavy ball multiplies by V_0 as well, which doubles those products: a gain in memory traffic alone.
-constexpr bool window_pays(Index rows, Index cols, Index batch, Index steps) {
-  return steps > 1 && steps * batch * (rows + cols) <= rows * cols;
-}
-
-/// One layer: W_t = c W_0 + e V_0 + sum_s q_s G_s and V_t = c' W_0 + e' V_0 + sum_s r_s G_s, G_s = m delta_s^T a_s the
-/// gradient of step s (delta: batch x rows, a: batch x cols), for sgd and heavy ball, decay included. A linear rule
-/// acts on each coefficient pair as on a parameter and its velocity; derived in update_rules.hpp's terms.
+/// One layer of one member. q_s below: the coefficient of G_s in W_t (kernels/shared/window_coefficients.hpp).
 template <class T>
 class LazyWindow {
  public:
@@ -40,23 +32,22 @@ class LazyWindow {
   void merge(bool parallel);
 
  private:
-  struct Share {
-    double weight, velocity;  ///< coefficient in W_t, in V_t
-  };
-
-  Index rank() const { return static_cast<Index>(steps_.size()) * batch_; }
+  Index steps_made() const { return static_cast<Index>(shares_.size()) - kTermOfGradients; }
+  Index rank() const { return steps_made() * batch_; }
+  const WindowShare& share(Index term) const { return shares_[static_cast<std::size_t>(term)]; }
+  /// Of the gradient that row r of the factors belongs to.
+  const WindowShare& share_of_row(Index r) const { return share(kTermOfGradients + r / batch_); }
   void project(const T* x, const Buffer<T>& factors, Index width, bool parallel);
   void merge_rows(Index row, Index count);
-  void add_factors(const std::vector<double>& shares, Index row, Index count, T* c) const;
+  void add_factors(double WindowShare::*coefficient, Index row, Index count, T* c) const;
   void restart();
 
   ParameterBlock<T> weights_;
   Index rows_, cols_, batch_;
   double multiplier_;
-  Share start_weights_, start_velocity_;  ///< (c, c'), (e, e')
-  std::vector<Share> steps_;              ///< (q_s, r_s)
-  Buffer<T> deltas_, inputs_;             ///< rank x rows, rank x cols
-  Buffer<T> projection_;                  ///< batch x rank
+  std::vector<WindowShare> shares_;
+  Buffer<T> deltas_, inputs_;  ///< rank x rows, rank x cols
+  Buffer<T> projection_;       ///< batch x rank
 };
 
 }  // namespace widelab::cpu

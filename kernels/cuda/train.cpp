@@ -11,9 +11,7 @@ void check_supported(const TrainProblem<T>& problem) {
   if (problem.engine != TrainEngine::fused && problem.engine != TrainEngine::gemm)
     throw PlanError(std::string("train.engine = \"") + engine_name(problem.engine) +
                     "\": CUDA has \"fused\" and \"gemm\": take one of them, or --device cpu");
-  if (problem.engine == TrainEngine::gemm && problem.window > 1)
-    throw PlanError("train.window = " + std::to_string(problem.window) +
-                    ": CUDA updates the weights at every step: take window = 1, or --device cpu");
+  if (problem.engine == TrainEngine::gemm) check_window(problem);
 }
 
 template <class T>

@@ -46,6 +46,49 @@ TEST(SlotPlan, GradientDescentInPlaceStoresNoGradient) {
   EXPECT_EQ(saved, 4.0 * 1024 * 1024);
 }
 
+/// Bytes of one member's buffers beyond the schedule's, whose length depends on the window.
+double bytes_without_table(const MlpShape& shape, const SlotNeeds& needs) {
+  ByteCounter table;
+  table.take<StepFactors>(table_steps(needs), "");
+  return make_slot_plan<float>(shape, needs, 1, 1e12).bytes - table.bytes();
+}
+
+TEST(SlotPlan, AWindowIsCountedWithItsFactorsAndStoresNoGradientOfItsLayers) {
+  // 1024 x 1024 between the hidden layers: lazy; 1024 x 10 and 1 x 1024: not.
+  const MlpShape shape = shape_of({1024, 1024});
+  SlotNeeds prompt = needs_of(16, 1), lazy = prompt;
+  lazy.window = 8;
+  lazy.lazy = {1};
+  const double factors = 4.0 * 8 * 16 * (3 * 1024);  // delta, a, and delta scaled for the velocities
+  const double products = 4.0 * 16 * (1024 + 128), shares = 256, gradient = 4.0 * 1024 * (1024 - 10);
+  EXPECT_EQ(bytes_without_table(shape, lazy) - bytes_without_table(shape, prompt),
+            factors + products + shares - gradient);
+  lazy.window = 16;
+  EXPECT_GT(bytes_without_table(shape, lazy), bytes_without_table(shape, prompt) + 1.9 * factors - gradient);
+}
+
+TEST(SlotPlan, AScheduleOnTheDeviceIsCutBetweenWindows) {
+  SlotNeeds needs = needs_of(4);
+  needs.window = 1000;
+  EXPECT_EQ(table_steps(needs), 1 << 16);  // no layer is lazy
+  needs.lazy = {1};
+  EXPECT_EQ(table_steps(needs), 65000);
+  needs.window = 70000;
+  EXPECT_EQ(table_steps(needs), 70000);
+}
+
+TEST(SlotPlan, LayersAreLazyWhereTheyAreTrainedAndTheWindowPays) {
+  Network network;
+  network.shape = shape_of({64, 64, 64});
+  network.layers.resize(4);
+  for (LayerScale& layer : network.layers) layer.weight_rate = 1;
+  EXPECT_EQ(lazy_layers(network, 4, 8), (std::vector<Index>{1, 2}));  // rank 32 = 64 64 / (64 + 64)
+  EXPECT_TRUE(lazy_layers(network, 4, 9).empty());
+  EXPECT_TRUE(lazy_layers(network, 4, 1).empty());
+  network.layers[1].weight_rate = 0;
+  EXPECT_EQ(lazy_layers(network, 4, 8), std::vector<Index>{2});
+}
+
 TEST(SlotPlan, AMemberThatDoesNotFitIsAPlanErrorWithBothNumbers) {
   try {
     make_slot_plan<double>(shape_of({20000, 20000}), needs_of(8), 132, 1e9);

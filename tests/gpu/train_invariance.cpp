@@ -58,8 +58,11 @@ void expect_segments_change_no_bit(const std::vector<TrainCase>& cases) {
   for (const TrainCase& c : cases) {
     const TrainState<T> whole = test::trained<T>(test::train_there<kEngine, T>, c, 37);
     TrainState<T> cut = test::train_start<T>(c);
-    for (const StepRange& steps : {StepRange{0, 1}, {1, 2}, {2, 2}, {2, 20}, {20, 37}})
-      test::advance<T>(test::train_there<kEngine, T>, c, steps, cut);
+    // Of a lazy window, whole ones: others end it.
+    const std::vector<StepRange> parts = c.window > 1
+                                             ? std::vector<StepRange>{{0, 8}, {8, 8}, {8, 32}, {32, 37}}
+                                             : std::vector<StepRange>{{0, 1}, {1, 2}, {2, 2}, {2, 20}, {20, 37}};
+    for (const StepRange& steps : parts) test::advance<T>(test::train_there<kEngine, T>, c, steps, cut);
     EXPECT_TRUE(test::same_bits(whole, cut)) << c.name;
   }
 }
@@ -68,6 +71,8 @@ TEST(DeviceTrainInvariance, SegmentsChangeNoBit) {
   expect_segments_change_no_bit<TrainEngine::fused, float>(fused_cases());
   expect_segments_change_no_bit<TrainEngine::gemm, float>(test::all_train_cases());
   expect_segments_change_no_bit<TrainEngine::gemm, double>(test::optimiser_cases());
+  expect_segments_change_no_bit<TrainEngine::gemm, float>(test::window_cases());
+  expect_segments_change_no_bit<TrainEngine::gemm, double>(test::window_cases());
 }
 
 template <TrainEngine kEngine, class T>
@@ -87,6 +92,7 @@ TEST(DeviceTrainInvariance, MemberSeventeenIsTheSameAloneAndAmongOthers) {
   expect_alone_equals_among_others<TrainEngine::fused, float>(test::batch_cases());
   expect_alone_equals_among_others<TrainEngine::gemm, float>(test::batch_cases());
   expect_alone_equals_among_others<TrainEngine::gemm, double>({test::small_train_case("sgd")});
+  expect_alone_equals_among_others<TrainEngine::gemm, float>(test::window_cases());
 }
 
 TEST(DeviceTrainInvariance, TheOrderOfMembersChangesNoBit) {
@@ -180,6 +186,40 @@ TEST(DeviceTrainInvariance, AMemberThatDoesNotRunIsNotTouched) {
     test::advance<float>(op, c, {5, 9}, state);
     EXPECT_TRUE(test::same_bits(test::only(state, 1), test::only(before, 1)));
     EXPECT_FALSE(test::same_bits(test::only(state, 0), test::only(before, 0)));
+  }
+}
+
+TEST(DeviceTrainInvariance, ALazyWindowRoundsInItsOwnWay) {
+  // Else its cases above would not look into windows at all.
+  for (TrainCase c : test::window_cases()) {
+    const TrainState<float> lazy = test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 8);
+    c.window = 0;
+    EXPECT_FALSE(test::same_bits(lazy, test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 8)))
+        << c.name;
+  }
+}
+
+TEST(DeviceTrainInvariance, AMemberThatDivergesInAWindowIsMergedOnceAndDisturbsNobody) {
+  const auto op = test::train_there<TrainEngine::gemm, float>;
+  for (TrainCase c : test::window_cases()) {
+    c.network.activation = "relu";
+    c.rule.divergence_limit = 30;
+    c.settings.learning_rate = 0.3;
+    // Member 400's learning rate is 101 times member 0's.
+    TrainState<float> mixed = test::train_start<float>(c, {0, 400, 1});
+    test::advance<float>(op, c, {0, 8}, mixed);
+    ASSERT_EQ(mixed.status[1].status, TrainStatus::diverged) << c.name;
+    EXPECT_NE(mixed.status[1].step % c.window, 0) << c.name;
+    const TrainState<float> early = mixed;
+    test::advance<float>(op, c, {8, 24}, mixed);
+    EXPECT_TRUE(test::same_bits(test::only(mixed, 1), test::only(early, 1))) << c.name;
+    TrainState<float> whole = test::train_start<float>(c, {0, 400, 1});
+    test::advance<float>(op, c, {0, 24}, whole);
+    EXPECT_TRUE(test::same_bits(whole, mixed)) << c.name;
+    TrainState<float> alone = test::train_start<float>(c, {1});
+    test::advance<float>(op, c, {0, 24}, alone);
+    EXPECT_EQ(alone.status[0].status, TrainStatus::running) << c.name;
+    EXPECT_TRUE(test::same_bits(test::only(whole, 2), alone)) << c.name;
   }
 }
 

@@ -2,6 +2,7 @@
 // at awkward sizes: one step to rounding, trajectories in double precision.
 #include <gtest/gtest.h>
 
+#include "kernels/shared/window_coefficients.hpp"
 #include "tests/gpu/device_training.hpp"
 
 namespace widelab {
@@ -78,20 +79,71 @@ TEST(DeviceTrain, AMillionthOnTheLearningRateIsSeen) {
   }
 }
 
+TEST(DeviceTrain, ALazyWindowStaysWithTheReference) {
+  for (const TrainCase& c : test::window_cases()) {
+    const test::TrainState<double> exact = test::trained<double>(reference::train, c, 29);
+    const TrainGap gap =
+        gap_after(c, test::trained<double>(test::train_there<TrainEngine::gemm, double>, c, 29), exact);
+    EXPECT_LT(gap.parameters, 1e-12) << c.name;
+    EXPECT_LT(gap.moments, 1e-12) << c.name;
+    EXPECT_LT(gap_after(c, test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 29), exact).parameters,
+              5e-5)
+        << c.name;
+    if (c.settings.weight_decay == 0) continue;
+    TrainCase faulty = c;
+    faulty.settings.weight_decay *= 1 + 1e-6;
+    EXPECT_GT(
+        gap_after(c, test::trained<double>(test::train_there<TrainEngine::gemm, double>, faulty, 29), exact).parameters,
+        1e-11)
+        << c.name;
+  }
+}
+
+TEST(DeviceTrain, AWindowTooLongForAGraphEqualsUpdatesAtEachStep) {
+  TrainCase c = test::window_case(OptimiserKind::heavy_ball, 0.01, false);
+  c.network.widths = {541, 523};
+  c.settings.batch = 1;
+  c.members = 1;
+  c.window = 260;
+  ASSERT_TRUE(window_pays(523, 541, c.settings.batch, c.window));
+  const test::TrainState<double> lazy = test::trained<double>(test::train_there<TrainEngine::gemm, double>, c, 270);
+  c.window = 0;
+  const test::TrainState<double> prompt = test::trained<double>(test::train_there<TrainEngine::gemm, double>, c, 270);
+  EXPECT_LT(test::relative_distance(lazy.parameters, prompt.parameters), 1e-12);
+  EXPECT_LT(test::relative_distance(lazy.moments, prompt.moments), 1e-11);
+}
+
+TEST(DeviceTrain, ASmallDecayIsNotRoundedAwayInAWindow) {
+  TrainCase c = test::window_case(OptimiserKind::sgd, 1e-6 / 1e-9, true);
+  c.settings.learning_rate = 1e-9;
+  c.rule.schedule = {};
+  const double shrunk = test::shrinkage(test::train_start<float>(c),
+                                        test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 200));
+  EXPECT_NEAR(shrunk / (200 * 1.125e-6), 1, 0.02);
+}
+
+void expect_the_references_divergence(test::TrainOp<double> op, const TrainCase& c) {
+  const test::TrainState<double> exact = test::trained<double>(reference::train, c, 60),
+                                 fast = test::trained<double>(op, c, 60);
+  ASSERT_EQ(exact.status[0].status, TrainStatus::diverged);
+  EXPECT_EQ(fast.status[0].status, TrainStatus::diverged);
+  EXPECT_EQ(fast.status[0].step, exact.status[0].step);
+  EXPECT_NEAR(fast.status[0].quantity / exact.status[0].quantity, 1, 1e-9);
+  EXPECT_LT(test::relative_distance(fast.parameters, exact.parameters), 1e-9);
+}
+
 TEST(DeviceTrain, AMemberThatDivergesSaysWhenAndHowFarAndDisturbsNobody) {
   TrainCase c = test::small_train_case("diverges");
   c.network.activation = "relu";
   c.settings.learning_rate = 40;
   c.members = 1;
-  const test::TrainState<double> exact = test::trained<double>(reference::train, c, 60);
-  ASSERT_EQ(exact.status[0].status, TrainStatus::diverged);
-  for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>}) {
-    const TrainState<double> fast = test::trained<double>(op, c, 60);
-    EXPECT_EQ(fast.status[0].status, TrainStatus::diverged);
-    EXPECT_EQ(fast.status[0].step, exact.status[0].step);
-    EXPECT_NEAR(fast.status[0].quantity / exact.status[0].quantity, 1, 1e-9);
-    EXPECT_LT(test::relative_distance(fast.parameters, exact.parameters), 1e-9);
-  }
+  TrainCase lazy = test::window_case(OptimiserKind::heavy_ball, 0.01, true);
+  lazy.network.activation = "relu";
+  lazy.settings.learning_rate = 40;
+  lazy.members = 1;
+  for (auto* op : {&test::train_there<TrainEngine::gemm, double>, &test::train_there<TrainEngine::fused, double>})
+    expect_the_references_divergence(op, c);
+  expect_the_references_divergence(test::train_there<TrainEngine::gemm, double>, lazy);
 }
 
 TEST(DeviceTrain, WhatTheDeviceCannotDoIsAPlanErrorWithAWayOut) {
@@ -103,13 +155,15 @@ TEST(DeviceTrain, WhatTheDeviceCannotDoIsAPlanErrorWithAWayOut) {
   } catch (const PlanError& error) {
     EXPECT_NE(std::string(error.what()).find("gemm"), std::string::npos) << error.what();
   }
-  c.window = 8;
-  try {
-    test::trained<float>(test::train_there<TrainEngine::gemm, float>, c, 1);
-    FAIL() << "a lazy window was accepted";
-  } catch (const PlanError& error) {
-    EXPECT_NE(std::string(error.what()).find("train.window = 8"), std::string::npos) << error.what();
-  }
+}
+
+TEST(DeviceTrain, WindowsThatCannotBeHonouredAreRefused) {
+  TrainCase adam = test::small_train_case("adam", OptimiserKind::adam);
+  adam.window = 4;
+  EXPECT_THROW(test::trained<float>(test::train_there<TrainEngine::gemm, float>, adam, 4), ContractError);
+  const TrainCase late = test::window_case(OptimiserKind::sgd, 0, false);
+  test::TrainState<float> state = test::train_start<float>(late);
+  EXPECT_THROW(test::advance<float>(test::train_there<TrainEngine::gemm, float>, late, {2, 8}, state), ContractError);
 }
 
 }  // namespace

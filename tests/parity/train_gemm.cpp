@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cpu/train_gemm_window.hpp"
+#include "kernels/shared/window_coefficients.hpp"
 #include "tests/support/train_comparison.hpp"
 
 namespace widelab {
@@ -79,38 +79,20 @@ TEST(TrainGemm, AMemberThatDivergesSaysWhenAndHowFar) {
   EXPECT_NEAR(fast.status[0].quantity / exact.status[0].quantity, 1, 1e-9);
 }
 
-/// Wide enough for the window to be used between its two hidden layers, and only there.
-TrainCase window_case(OptimiserKind kind, double decay, bool decoupled) {
-  TrainCase c = test::small_train_case(
-      std::string(test::optimiser_label(kind)) + ", decay " + std::to_string(decay) + (decoupled ? ", decoupled" : ""),
-      kind);
-  c.network.widths = {67, 59};
-  c.settings.batch = 3;
-  c.settings.weight_decay = decay;
-  c.rule.update.decoupled_decay = decoupled;
-  c.rule.schedule = {ScheduleKind::cosine, 2, 40, 0.1, 1, 0.1};
-  return c;
-}
-
 TEST(TrainGemm, LazyWindowEqualsUpdatesAtEachStep) {
-  ASSERT_TRUE(cpu::window_pays(59, 67, 3, 8));
-  for (const OptimiserKind kind : {OptimiserKind::sgd, OptimiserKind::heavy_ball})
-    for (const double decay : {0.0, 0.05})
-      for (const bool decoupled : {false, true}) {
-        TrainCase c = window_case(kind, decay, decoupled);
-        const TrainState<double> stepwise = test::trained<double>(cpu::train_gemm, c, 29);
-        c.window = 8;
-        const TrainState<double> lazy = test::trained<double>(cpu::train_gemm, c, 29);
-        EXPECT_LT(test::relative_distance(lazy.parameters, stepwise.parameters), 3e-15) << c.name;
-        EXPECT_LT(test::relative_distance(lazy.moments, stepwise.moments), 1e-14) << c.name;
-      }
+  ASSERT_TRUE(window_pays(59, 67, 3, 8));
+  for (TrainCase c : test::window_cases()) {
+    const TrainState<double> lazy = test::trained<double>(cpu::train_gemm, c, 29);
+    c.window = 0;
+    const TrainState<double> stepwise = test::trained<double>(cpu::train_gemm, c, 29);
+    EXPECT_LT(test::relative_distance(lazy.parameters, stepwise.parameters), 3e-15) << c.name;
+    EXPECT_LT(test::relative_distance(lazy.moments, stepwise.moments), 1e-14) << c.name;
+  }
 }
 
 TEST(TrainGemm, LazyWindowEqualsTheReferenceInEveryPrecision) {
-  for (const OptimiserKind kind : {OptimiserKind::sgd, OptimiserKind::heavy_ball}) {
-    TrainCase c = window_case(kind, 0.05, false);
+  for (const TrainCase& c : test::window_cases()) {
     const TrainState<double> exact = test::trained<double>(reference::train, c, 12);
-    c.window = 8;
     EXPECT_LT(gap_after(c, test::trained<double>(cpu::train_gemm, c, 12), exact).parameters, 1e-13) << c.name;
     EXPECT_LT(gap_after(c, test::trained<float>(cpu::train_gemm, c, 12), exact).parameters, 2e-5) << c.name;
   }
@@ -118,21 +100,14 @@ TEST(TrainGemm, LazyWindowEqualsTheReferenceInEveryPrecision) {
 
 TEST(TrainGemm, SmallDecayIsNotRoundedAwayInSinglePrecision) {
   // eta lambda = 1e-6: as a factor 1 - eta lambda in fp32 it would be off by several percent.
-  TrainCase c = window_case(OptimiserKind::sgd, 1e-6 / 1e-9, true);
+  TrainCase c = test::window_case(OptimiserKind::sgd, 1e-6 / 1e-9, true);
   c.settings.learning_rate = 1e-9;
   c.rule.schedule = {};
   for (const Index window : {Index(0), Index(8)}) {
     c.window = window;
-    const TrainState<float> fast = test::trained<float>(cpu::train_gemm, c, 200);
-    const TrainState<float> start = test::train_start<float>(c);
-    double shrunk = 0, size = 0;
-    for (std::size_t p = 0; p < fast.parameters.size(); ++p) {
-      const double theta = static_cast<double>(start.parameters[p]);
-      shrunk += theta * (theta - static_cast<double>(fast.parameters[p]));
-      size += theta * theta;
-    }
+    const double shrunk = test::shrinkage(test::train_start<float>(c), test::trained<float>(cpu::train_gemm, c, 200));
     // Members decay at eta and 1.25 eta; roundings of single steps average out over thousands of parameters.
-    EXPECT_NEAR(shrunk / size / (200 * 1.125e-6), 1, 0.02) << "window " << window;
+    EXPECT_NEAR(shrunk / (200 * 1.125e-6), 1, 0.02) << "window " << window;
   }
 }
 

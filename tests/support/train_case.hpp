@@ -245,7 +245,43 @@ inline std::vector<TrainCase> shape_cases() {
   return cases;
 }
 
-/// All of the above.
+/// Wide enough for a lazy window of 8 steps to be used between its two hidden layers, and only there.
+inline TrainCase window_case(OptimiserKind kind, double decay, bool decoupled) {
+  TrainCase c = small_train_case(std::string(optimiser_label(kind)) + ", decay " + std::to_string(decay) +
+                                     (decoupled ? ", decoupled" : "") + ", window",
+                                 kind);
+  c.network.widths = {67, 59};
+  c.settings.batch = 3;
+  c.settings.weight_decay = decay;
+  c.rule.update.decoupled_decay = decoupled;
+  c.rule.schedule = {ScheduleKind::cosine, 2, 40, 0.1, 1, 0.1};
+  c.window = 8;
+  return c;
+}
+
+/// Both rules that a lazy window merges, with every kind of decay; and three lazy layers with everything that stands
+/// between them.
+inline std::vector<TrainCase> window_cases() {
+  std::vector<TrainCase> cases;
+  for (const OptimiserKind kind : {OptimiserKind::sgd, OptimiserKind::heavy_ball}) {
+    cases.push_back(window_case(kind, 0.0, false));
+    for (const bool decoupled : {false, true}) cases.push_back(window_case(kind, 0.05, decoupled));
+    TrainCase deep = window_case(kind, 0.05, false);
+    deep.name += ", three layers";
+    deep.network.input_dim = 64;
+    deep.network.widths = {83, 83, 83};
+    deep.network.layer_norm = true;
+    deep.network.residual = 0.6;
+    deep.network.unit_multipliers = true;
+    deep.settings.batch = 2;
+    deep.settings.label_noise = 0.1;
+    deep.rule.dropout_keep = 0.8;
+    cases.push_back(std::move(deep));
+  }
+  return cases;
+}
+
+/// All of the above but lazy windows.
 inline std::vector<TrainCase> all_train_cases() {
   std::vector<TrainCase> cases = optimiser_cases();
   for (auto* more : {&loss_cases, &batch_cases, &shape_cases})

@@ -41,6 +41,18 @@ TrainGap gap_after(const TrainCase& c, const TrainState<T>& fast, const TrainSta
           40 * layers * std::sqrt(longest) * eps * (1 + (c.displacement ? 0.0 : largest / std::max(move, 1e-300)))};
 }
 
+/// How much of theta_0 is gone: <theta_0, theta_0 - theta> / <theta_0, theta_0>.
+template <class T>
+double shrinkage(const TrainState<T>& start, const TrainState<T>& state) {
+  double shrunk = 0, size = 0;
+  for (std::size_t p = 0; p < state.parameters.size(); ++p) {
+    const double theta = static_cast<double>(start.parameters[p]);
+    shrunk += theta * (theta - static_cast<double>(state.parameters[p]));
+    size += theta * theta;
+  }
+  return shrunk / size;
+}
+
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);

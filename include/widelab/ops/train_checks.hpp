@@ -96,4 +96,18 @@ void check_train(const TrainProblem<T>& problem) {
   }
 }
 
+/// TrainProblem::window, for engines that have one. ContractError.
+template <class T>
+void check_window(const TrainProblem<T>& problem) {
+  if (problem.window <= 1) return;
+  const OptimiserKind kind = problem.rule.update.kind;
+  WIDELAB_REQUIRE(kind == OptimiserKind::sgd || kind == OptimiserKind::heavy_ball,
+                  "a lazy window needs increments linear in gradient and parameters: sgd or heavy ball");
+  WIDELAB_REQUIRE(problem.steps.first % problem.window == 0,
+                  "a range of steps has to begin at a multiple of the lazy window, " + std::to_string(problem.window) +
+                      "; it begins at " + std::to_string(problem.steps.first));
+  for (const TrainGroup<T>& group : problem.groups)
+    WIDELAB_REQUIRE(!group.displacement, "a lazy window needs parameters stored in place");
+}
+
 }  // namespace widelab

@@ -24,13 +24,14 @@ enum class Stream : std::uint8_t {
   example_choice = 22,      // data role: order in which examples are drawn from a file
   label_noise = 32,         // label_noise role: (example, output)
   label_noise_at_use = 33,  // label_noise role: (slot x outputs + output, step): fresh each time an example is used
-  batch_iid = 40,           // order role: (slot, step): examples drawn with replacement
-  batch_permutation = 41,   // order role: (key number, step or epoch): keys of the bijections behind an order
-  dropout = 42,             // noise role: layer, (slot x ceil(n / 4) + unit / 4, step)
-  langevin_weights = 43,    // noise role: layer, (row x ceil(columns / 4) + column / 4, step)
-  langevin_biases = 44,     // noise role: layer, (unit / 4, step)
-  bootstrap = 48,           // estimators: (resample, group)
-  lanczos_start = 49,       // engine: (0, entry): the vector that an eigenvalue iteration starts from
+  wrong_labels = 34,       // label_noise role: (example, 0): whether its label is wrong, (example, 1): which one it has
+  batch_iid = 40,          // order role: (slot, step): examples drawn with replacement
+  batch_permutation = 41,  // order role: (key number, step or epoch): keys of the bijections behind an order
+  dropout = 42,            // noise role: layer, (slot x ceil(n / 4) + unit / 4, step)
+  langevin_weights = 43,   // noise role: layer, (row x ceil(columns / 4) + column / 4, step)
+  langevin_biases = 44,    // noise role: layer, (unit / 4, step)
+  bootstrap = 48,          // estimators: (resample, group)
+  lanczos_start = 49,      // engine: (0, entry): the vector that an eigenvalue iteration starts from
   test_only = 255,
 };
 

@@ -7,7 +7,9 @@
 
 #include "kernels/cuda/batch_plan.hpp"
 #include "kernels/cuda/gemm/update_kernels.hpp"
+#include "kernels/shared/window_coefficients.hpp"
 #include "widelab/model/param_layout.hpp"
+#include "widelab/model/parametrization.hpp"
 
 namespace widelab::cuda {
 
@@ -55,10 +57,69 @@ struct SlotNeeds {
   Index moments = 0;
   bool displacement = false;
   bool in_place = false;  ///< the weight-gradient product updates the weights: no gradient is stored
+  /// Steps of the lazy window and, ascending, the layers that have one (kernels/shared/window_coefficients.hpp).
+  Index window = 1;
+  std::vector<Index> lazy = {};
+
+  bool is_lazy(Index layer) const { return std::find(lazy.begin(), lazy.end(), layer) != lazy.end(); }
+  /// Steps after which the device is where it was, but for the state of the members.
+  Index period() const { return lazy.empty() ? 1 : window; }
 };
 
-/// Steps whose schedule is on the device at once.
-inline constexpr Index kTableSteps = 1 << 16;
+/// The layers of a network whose updates a window of `steps` merges.
+inline std::vector<Index> lazy_layers(const Network& network, Index batch, Index steps) {
+  std::vector<Index> layers;
+  for (Index l = 0; l < network.shape.layers(); ++l)
+    if (network.layers[static_cast<std::size_t>(l)].weight_rate > 0 &&
+        window_pays(network.shape.fan_out(l), network.shape.fan_in(l), batch, steps))
+      layers.push_back(l);
+  return layers;
+}
+
+/// Steps whose schedule is on the device at once: whole windows, about 2^16 steps.
+inline Index table_steps(const SlotNeeds& needs) {
+  constexpr Index kSteps = 1 << 16;
+  const Index period = needs.period();
+  return std::max(period, kSteps / period * period);
+}
+
+/// What a window keeps; null where there is none. Factors of slots lie a multiple of 64 numbers apart.
+template <class T>
+struct WindowBuffers {
+  std::vector<T*> signals, features;  ///< by layer: slots x (window B) x fan_out, x fan_in: delta and a of each step
+  std::vector<WindowShare*> shares;   ///< by layer: slots x (2 + window) coefficients
+  T* projection = nullptr;            ///< slots x B x projection_stride: products with the factors of one kind
+  T* from_velocity = nullptr;         ///< slots x B x units: a product with V_0
+  T* scaled = nullptr;                ///< like the largest of `signals`, with V_0 only
+
+  static Index terms(const SlotNeeds& needs) { return kTermOfGradients + needs.window; }
+  static Index factor_stride(const SlotNeeds& needs, Index units) {
+    return SlotLayout::padded(needs.window * needs.batch * units);
+  }
+  static Index projection_stride(const SlotNeeds& needs) { return SlotLayout::padded(needs.window * needs.batch); }
+
+  template <class Memory>
+  void take(Memory& memory, const MlpShape& shape, const SlotNeeds& needs, Index slots) {
+    signals.assign(static_cast<std::size_t>(shape.layers()), nullptr);
+    features = signals;
+    shares.assign(signals.size(), nullptr);
+    if (needs.lazy.empty()) return;
+    Index widest = 0, tallest = 0;
+    for (const Index l : needs.lazy) {
+      const auto at = static_cast<std::size_t>(l);
+      const Index rows = shape.fan_out(l), cols = shape.fan_in(l);
+      signals[at] = memory.template take<T>(slots * factor_stride(needs, rows), "signals of a window");
+      features[at] = memory.template take<T>(slots * factor_stride(needs, cols), "features of a window");
+      shares[at] = memory.template take<WindowShare>(slots * terms(needs), "coefficients of a window");
+      widest = std::max({widest, rows, cols});
+      tallest = std::max(tallest, rows);
+    }
+    projection = memory.template take<T>(slots * needs.batch * projection_stride(needs), "products with a window");
+    if (needs.moments == 0) return;
+    from_velocity = memory.template take<T>(slots * needs.batch * widest, "products with velocities");
+    scaled = memory.template take<T>(slots * factor_stride(needs, tallest), "scaled signals of a window");
+  }
+};
 
 template <class T>
 struct SlotBuffers {
@@ -76,6 +137,7 @@ struct SlotBuffers {
   MemberStatus* status = nullptr;
   StepFactors* table = nullptr;
   StepClock* clock = nullptr;
+  WindowBuffers<T> window;
 
   /// Cuts the buffers out of the workspace; Memory is an Arena or a ByteCounter.
   template <class Memory>
@@ -94,9 +156,10 @@ struct SlotBuffers {
     y = piece(needs.batch * shape.outputs, "y");
     f = piece(needs.batch * shape.outputs, "f");
     take_signals(memory, shape, needs, slots);
+    window.take(memory, shape, needs, slots);
     settings = memory.template take<MemberSettings>(slots, "settings of members");
     status = memory.template take<MemberStatus>(slots, "status of members");
-    table = memory.template take<StepFactors>(kTableSteps, "schedule");
+    table = memory.template take<StepFactors>(table_steps(needs), "schedule");
     clock = memory.template take<StepClock>(1, "step");
     rates = memory.template take<double>(2 * shape.layers(), "relative learning rates");
     steps = memory.template take<UpdateStep<T>>(slots * 2 * shape.layers(), "step sizes");
@@ -110,7 +173,7 @@ struct SlotBuffers {
     Index widest = shape.outputs, largest = 0, units = 0;
     for (Index l = 0; l < shape.layers(); ++l) {
       widest = std::max(widest, shape.fan_out(l));
-      largest = std::max(largest, shape.fan_out(l) * shape.fan_in(l));
+      if (!needs.is_lazy(l)) largest = std::max(largest, shape.fan_out(l) * shape.fan_in(l));
     }
     const bool keep_z = shape.layer_norm || shape.residual != 0.0;
     for (Index l = 0; l < shape.depth(); ++l) {
@@ -147,7 +210,8 @@ SlotPlan make_slot_plan(const MlpShape& shape, const SlotNeeds& needs, Index mul
   }
   throw PlanError("training of one member takes " + std::to_string(plan.bytes * 1e-9) +
                   " GB on the device, more than the limit of " + std::to_string(limit * 1e-9) +
-                  " GB: use a narrower network, a smaller batch, fp32, or a larger memory limit");
+                  " GB: use a narrower network, a smaller batch, fp32, " +
+                  (needs.lazy.empty() ? "" : "a shorter train.window, ") + "or a larger memory limit");
 }
 
 }  // namespace widelab::cuda

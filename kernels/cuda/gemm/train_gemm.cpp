@@ -1,8 +1,10 @@
 #include "kernels/cuda/gemm/train_gemm.hpp"
 
 #include <map>
+#include <optional>
 
 #include "kernels/cuda/gemm/slot_buffers.hpp"
+#include "kernels/cuda/gemm/train_gemm_window.hpp"
 #include "kernels/cuda/signals.hpp"
 #include "kernels/cuda/support/blas.hpp"
 #include "kernels/cuda/support/step_graph.hpp"
@@ -10,6 +12,9 @@
 
 namespace widelab::cuda {
 namespace {
+
+/// Most steps of a graph: what an executable graph holds grows with them. A longer window runs as it is.
+constexpr Index kGraphSteps = 256;
 
 /// The running members of one group and one batch size, `slots` at a time.
 template <class T>
@@ -28,7 +33,12 @@ class SlotTrainer {
     needs_.batch = batch;
     needs_.moments = moment_count(problem.rule.update.kind);
     needs_.displacement = group.displacement != nullptr;
-    needs_.in_place = problem.rule.update.kind == OptimiserKind::sgd && !needs_.displacement;
+    if (problem.window > 1) {
+      needs_.window = problem.window;
+      needs_.lazy = lazy_layers(network_, batch, problem.window);
+    }
+    // In place a signal carries the learning rate, which in a window is the coefficients' matter.
+    needs_.in_place = problem.rule.update.kind == OptimiserKind::sgd && !needs_.displacement && needs_.lazy.empty();
     const SlotPlan plan =
         make_slot_plan<T>(shape_, needs_, context.device.multiprocessors, workspace_limit(context, problem.limits));
     slots_ = plan.slots;
@@ -36,6 +46,8 @@ class SlotTrainer {
     at_.take(context.arena, shape_, needs_, slots_);
     state_ = {at_.settings, at_.status, at_.table, at_.clock, slots_, batch};
     upload_constants();
+    window_.emplace(context, problem.rule, needs_, state_, at_.window);
+    for (const Index l : needs_.lazy) window_->add(l, lazy_layer(l));
   }
 
   Index slots() const { return slots_; }
@@ -43,8 +55,10 @@ class SlotTrainer {
   /// Trains `members` (at most slots()) through the problem's steps.
   void run(const std::vector<Index>& members) {
     load(members);
-    for (Index first = problem_.steps.first; first < problem_.steps.last; first += kTableSteps)
-      run_steps({first, std::min(first + kTableSteps, problem_.steps.last)});
+    const Index count = table_steps(needs_);
+    for (Index first = problem_.steps.first; first < problem_.steps.last; first += count)
+      run_steps({first, std::min(first + count, problem_.steps.last)});
+    window_->merge();
     store(members);
   }
 
@@ -59,6 +73,13 @@ class SlotTrainer {
   }
   BatchedMatrix<T> weights(Index layer) const {
     return {at_.parameters + layout_.weight_offset[z(layer)], shape_.fan_in(layer), layout_.size};
+  }
+  LazyLayer<T> lazy_layer(Index layer) const {
+    BatchedMatrix<T> velocity;
+    if (needs_.moments > 0)
+      velocity = {at_.moments + layout_.weight_offset[z(layer)], shape_.fan_in(layer), needs_.moments * layout_.size};
+    return {shape_.fan_out(layer),    shape_.fan_in(layer), weight_factor(layer),
+            scale(layer).weight_rate, weights(layer),       velocity};
   }
   BatchedMatrix<T> rows(T* data, Index units) const { return {data, units, needs_.batch * units}; }
   T* layer_input(Index layer) const { return layer == 0 ? at_.x : at_.h[z(layer - 1)]; }
@@ -80,6 +101,7 @@ class SlotTrainer {
   void load_array(const std::vector<Index>& members, const T* host, Index per_member, Index arrays, T* device);
   void store_array(const std::vector<Index>& members, const T* device, Index arrays, T* host);
   void run_steps(StepRange steps);
+  void run_period(Index steps);
   void step();
   void forward();
   void start();
@@ -100,6 +122,7 @@ class SlotTrainer {
   Index slots_ = 1;
   SlotBuffers<T> at_;
   SlotState state_;
+  std::optional<SlotWindow<T>> window_;
   int current_ = 0;  ///< which of at_.delta holds d loss / d z of the layer at hand
 };
 
@@ -167,17 +190,27 @@ void SlotTrainer<T>::store(const std::vector<Index>& members) {
   for (std::size_t s = 0; s < members.size(); ++s) group_.status[members[s]] = status[s];
 }
 
-/// The first step runs as it is, the others as a graph: what libraries load on first use is loaded by then.
+/// The first period (a step; with a lazy window, all of its steps and its merging) runs as it is, the others as a
+/// graph: what libraries load on first use is loaded by then. A graph holds a whole period because the products of a
+/// window have a shape of their own at each of its steps.
 template <class T>
 void SlotTrainer<T>::run_steps(StepRange steps) {
   upload(at_.table, fused_step_factors(problem_.rule, steps));
   upload(at_.clock, std::vector<StepClock>{{steps.first, steps.first}});
-  step();
-  if (steps.last - steps.first > 1) {
-    StepGraph graph(context_, [this] { step(); });
-    for (Index t = steps.first + 1; t < steps.last; ++t) graph.replay();
+  const Index period = needs_.period(), first = std::min(period, steps.last - steps.first);
+  run_period(first);
+  Index left = steps.last - steps.first - first;
+  if (period <= kGraphSteps && left >= period) {
+    StepGraph graph(context_, [&] { run_period(period); });
+    for (; left >= period; left -= period) graph.replay();
   }
+  run_period(left);
   synchronise(context_);
+}
+
+template <class T>
+void SlotTrainer<T>::run_period(Index steps) {
+  for (Index k = 0; k < steps; ++k) step();
 }
 
 template <class T>
@@ -195,6 +228,7 @@ void SlotTrainer<T>::step() {
     if (l > lowest) backward_layer(l);
     update_layer(l, delta);
   }
+  window_->end_step();
   advance_clock(context_, state_);
 }
 
@@ -203,8 +237,11 @@ void SlotTrainer<T>::forward() {
   for (Index l = 0; l < shape_.layers(); ++l) {
     const Index fan_in = shape_.fan_in(l), fan_out = shape_.fan_out(l);
     T* out = l == shape_.depth() ? at_.f : at_.z[z(l)];
-    gemm(context_, {needs_.batch, fan_out, fan_in, Op::plain, Op::transposed}, slots_, weight_factor(l),
-         rows(layer_input(l), fan_in), weights(l), T(0), rows(out, fan_out));
+    if (needs_.is_lazy(l))
+      window_->multiply_forward(l, layer_input(l), out);
+    else
+      gemm(context_, {needs_.batch, fan_out, fan_in, Op::plain, Op::transposed}, slots_, weight_factor(l),
+           rows(layer_input(l), fan_in), weights(l), T(0), rows(out, fan_out));
     if (l == shape_.depth()) return;
     HiddenTask<T> task;
     task.state = state_;
@@ -258,8 +295,11 @@ void SlotTrainer<T>::backward_layer(Index layer) {
   BackwardTask<T> task;
   task.state = state_;
   task.delta = at_.delta[current_];
-  gemm(context_, {needs_.batch, fan_in, fan_out}, slots_, weight_factor(layer), rows(above, fan_out), weights(layer),
-       T(0), rows(task.delta, fan_in));
+  if (needs_.is_lazy(layer))
+    window_->multiply_backward(layer, above, task.delta);
+  else
+    gemm(context_, {needs_.batch, fan_in, fan_out}, slots_, weight_factor(layer), rows(above, fan_out), weights(layer),
+         T(0), rows(task.delta, fan_in));
   task.slope = at_.slope[z(layer - 1)];
   task.z = at_.z[z(layer - 1)];
   task.statistics = at_.statistics[z(layer - 1)];
@@ -303,6 +343,7 @@ void SlotTrainer<T>::update_layer(Index layer, const T* delta) {
 
 template <class T>
 void SlotTrainer<T>::update_weights_of(Index layer, const T* delta) {
+  if (needs_.is_lazy(layer)) return window_->push(layer, delta, layer_input(layer));
   const Index fan_in = shape_.fan_in(layer), fan_out = shape_.fan_out(layer);
   UpdateTask<T> task = update_task(layer, layout_.weight_offset[z(layer)]);
   task.steps = at_.steps + 2 * layer;
