@@ -11,5 +11,8 @@ const Experiment& train();         // train.cpp: observers along the training of
 const Experiment& ntk_dynamics();  // ntk_dynamics.cpp: trained networks against their linearisation
 const Experiment& kernel_drift();  // kernel_drift.cpp: how far training moves the kernel and the weights
 const Experiment& coord_check();   // coord_check.cpp: movement of pre-activations over widths; learning-rate transfer
+const Experiment& trained_double_descent();  // trained_double_descent.cpp: risk of trained networks and linearisations
+const Experiment& staircase();     // staircase.cpp: learning curves on the sphere, degree by degree
+const Experiment& double_descent();  // double_descent.cpp: risk of feature regressions, with every term of the variance
 
 }  // namespace widelab::experiments

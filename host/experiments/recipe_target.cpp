@@ -59,6 +59,7 @@ data::TargetSpec target_from(const io::Recipe& recipe) {
   target.random_classes = recipe.integer("data.target.random_classes");
   target.path = recipe.text("data.target.path");
   target.noise = recipe.real("data.target.noise");
+  target.wrong_labels = recipe.real("data.target.wrong_labels");
   return target;
 }
 
@@ -125,10 +126,25 @@ std::vector<KeySpec> target_keys(const std::string& kind, int test_examples) {
       key("target.path", KeyType::text, "\"\"", "file: .npy, one row for each example of the data file."),
       key("target.noise", KeyType::real, "0.0",
           "Standard deviation of normal noise added once to every target, of test examples as well.", 0, 1e100),
+      key("target.wrong_labels", KeyType::real, "0.0",
+          "classes: share of training examples with a wrong label, chosen once; test labels stay right.", 0, 1),
   };
   for (KeySpec& spec : keys)
     if (spec.path == "data.test_split") spec.choices = {"same", "test"};
   return keys;
+}
+
+data::Dataset make_training_draw(const io::Recipe& recipe, std::uint64_t seed, Index draw_number) {
+  data::DataSpec spec = learning_spec(recipe);
+  if (const std::string step = joint_step(spec); !step.empty())
+    throw RecipeError("data.preprocessing \"" + step +
+                      "\" depends on all examples of a set, so that several training sets would be treated "
+                      "differently: use \"row-centred\" or \"sphere\"");
+  const Index reserved = recipe.text("data.test_split") == "test" ? 0 : recipe.integer("data.test_examples");
+  if (draw_number > 0) spec.first = reserved + draw_number * spec.examples;
+  data::Dataset part = draw(spec, seed);
+  check_outputs(recipe, part);
+  return part;
 }
 
 LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed) {
@@ -143,13 +159,16 @@ LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed) {
     out.train = draw(spec, seed);
     spec.split = "test";
     spec.examples = test;
+    spec.target.wrong_labels = 0;
     out.test = draw(spec, seed);
   } else {
     spec.examples = train + test;
     const data::Dataset all = draw(spec, seed);
     out.train = rows_of(all, 0, train);
     out.train.description = fmt::format("{}: {} to train, {} to test", all.description, train, test);
-    out.test = rows_of(all, train, test);
+    const bool mislabelled = spec.target.wrong_labels > 0;
+    spec.target.wrong_labels = 0;
+    out.test = rows_of(mislabelled ? draw(spec, seed) : all, train, test);
   }
   check_outputs(recipe, out.train);
   return out;

@@ -7,7 +7,8 @@ namespace {
 
 const std::vector<const Experiment*>& all() {
   static const std::vector<const Experiment*> list{&ntk_limit(),    &ntk_map(),      &train(),
-                                                    &ntk_dynamics(), &kernel_drift(), &coord_check()};
+                                                    &ntk_dynamics(), &kernel_drift(), &coord_check(),
+                                                    &trained_double_descent(), &staircase(), &double_descent()};
   return list;
 }
 

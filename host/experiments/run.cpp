@@ -109,7 +109,8 @@ bool run_cell(const Experiment& experiment, const RunSetup& setup, const io::Cel
   if (finished) {
     job->restore(io::read_cell(folder.path(), cell.name));
     if (job->done() >= job->target()) {
-      progress.skip(work_per_replicate * static_cast<double>(job->done() / job->units_per_replicate()));
+      const Index replicates = job->done() / job->units_per_replicate();
+      progress.skip(work_per_replicate * static_cast<double>(replicates));
       return false;
     }
   }

@@ -260,6 +260,11 @@ std::map<std::string, std::string> tiny_settings(const std::string& experiment) 
             {"model.width", "6"},
             {"data.dimension", "4"},
             {"data.examples", experiment == "ntk-map" ? "1" : "3"}};
+  if (experiment == "double-descent")
+    return {{"seeds.replicates", "3"},
+            {"regression.dimension", "4"},
+            {"regression.examples", "6"},
+            {"regression.sizes", "[3, 9]"}};
   return {{"seeds.replicates", "3"}, {"model.width", "6"},         {"data.dimension", "3"},
           {"data.examples", "4"},    {"train.steps", "6"},         {"data.test_examples", "2"},
           {"observe.count", "3"},    {"observe.spacing", "linear"}};

@@ -76,13 +76,17 @@ TEST_F(TrainingRecipes, ContradictionsAreRefusedWithTheKeyAndTheWayOut) {
   expect_refused("ntk-dynamics", {"train.learning_rate=2.5"}, 2, {"train.learning_rate", "stability"});
   expect_refused("ntk-dynamics", {"train.weight_decay=0.1"}, 2, {"train.weight_decay"});
   expect_refused("coord-check", {"sweep.depth=[1, 2]"}, 2, {"model.depth"});
+  expect_refused("trained-double-descent", {"seeds.replicates=10"}, 2, {"seeds.replicates", "10", "multiple of 4"});
+  expect_refused("trained-double-descent", {"data.test_examples=0"}, 2, {"data.test_examples"});
+  expect_refused("trained-double-descent", {"data.target.wrong_labels=0.1"}, 2, {"data.target.wrong_labels", "linear"});
 }
 
 TEST_F(TrainingRecipes, EveryExperimentRunsAndSaysWhatItMeans) {
   const std::map<std::string, std::string> shown{{"train", "test_loss"},
                                                  {"ntk-dynamics", "output_mean"},
                                                  {"kernel-drift", "kernel_change"},
-                                                 {"coord-check", "dz_1"}};
+                                                 {"coord-check", "dz_1"},
+                                                 {"trained-double-descent", "bias2"}};
   for (const auto& [experiment, observable] : shown) {
     ASSERT_TRUE(exits(run(command(tiny(experiment), experiment, {"sweep.width=[6, 8, 12]"})), 0)) << experiment;
     const widelab::io::Result made = result(experiment);
@@ -120,7 +124,8 @@ TEST_F(TrainingRecipes, KilledAtAnyMomentEveryExperimentResumesToTheSameBits) {
       {"train", {"train.steps=3000", "observe.steps=[0, 100, 3000]", "train.batch=2"}},
       {"ntk-dynamics", {"train.steps=2000", "observe.steps=[0, 100, 2000]"}},
       {"kernel-drift", {"train.steps=2000", "observe.steps=[0, 100, 2000]"}},
-      {"coord-check", {"train.steps=2000", "observe.steps=[1, 100, 2000]"}}};
+      {"coord-check", {"train.steps=2000", "observe.steps=[1, 100, 2000]"}},
+      {"trained-double-descent", {"train.steps=2000", "observe.steps=[0, 100, 2000]", "companion.linearised=true"}}};
   for (auto [experiment, settings] : work) {
     const fs::path recipe = tiny(experiment);
     settings.insert(settings.end(), {"seeds.replicates=64", "sweep.width=[16, 24, 32]"});

@@ -2,9 +2,10 @@
 """usage: plot.py RUN [--out FOLDER]
 
 Draws the figures of a finished run from RUN/result.nc into RUN/figures (or FOLDER) and prints their names.
-Which figures: convergence (kernels against the width), the fluctuation map (depth against width), trained networks
-against the infinite ensemble and their linearisation, movement over the width with its exponents, losses along
-training, and residuals in standard errors, each where the result has what it shows. Exit code 3 if there is nothing to draw.
+Which figures: convergence (kernels against the width), the fluctuation map (depth against width), risks of regressions
+and of trained networks with their split into bias and variances, staircases of degrees, trained networks against the
+infinite ensemble and their linearisation, movement over the width with its exponents, losses along training, and
+residuals in standard errors, each where the result has what it shows. Exit code 3 if there is nothing to draw.
 """
 import argparse
 import pathlib
@@ -14,15 +15,20 @@ sys.dont_write_bytecode = True  # the installed scripts may lie where the user c
 
 try:
     import convergence
+    import double_descent
     import dynamics
     import fluctuation_map
     import residuals
     import result
     import scaling
+    import staircase
+    import trained_risk
     import training
 except ImportError as error:
     sys.exit(f"plot: {error}; tools/setup installs python3-xarray, python3-netcdf4 and python3-matplotlib "
              "(figures are drawn by /usr/bin/python3)")
+
+MODULES = (convergence, fluctuation_map, double_descent, staircase, trained_risk, dynamics, scaling, training, residuals)
 
 
 def main(arguments):
@@ -34,8 +40,7 @@ def main(arguments):
     try:
         data = result.load(options.run)
         folder.mkdir(parents=True, exist_ok=True)
-        files = [path for module in
-                 (convergence, fluctuation_map, dynamics, scaling, training, residuals) for path in module.draw(data, folder)]
+        files = [path for module in MODULES for path in module.draw(data, folder)]
     except result.ResultError as error:
         print(f"plot: {error}", file=sys.stderr)
         return 3

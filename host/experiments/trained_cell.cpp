@@ -1,0 +1,250 @@
+#include "host/experiments/trained_cell.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "host/experiments/recipe_target.hpp"
+#include "widelab/base/errors.hpp"
+#include "widelab/math/losses.hpp"
+
+namespace widelab::experiments {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// Training loss |f - y|^2 a training example, and all outputs on the evaluation inputs. A linearised network's outputs
+/// are f_0 plus what training added: f / gamma - f_0 / gamma + f_0.
+class PredictionObserver : public engine::Observer {
+ public:
+  PredictionObserver(Index outputs, Index numbers, double gamma)
+      : outputs_(outputs), numbers_(numbers), kept_(1 - gamma) {}
+  std::string name() const override { return "predictions"; }
+  Index entries() const override { return numbers_; }
+  engine::ObserverNeeds needs() const override { return {.outputs = true, .train_outputs = true}; }
+  void observe(const engine::MemberView& member, std::span<double> out) const override {
+    double squares = 0;
+    for (std::size_t i = 0; i < member.train_outputs.size(); ++i) {
+      const double residual = member.train_outputs[i] - member.train_targets[i];
+      squares += residual * residual;
+    }
+    out[0] = squares / (static_cast<double>(member.train_outputs.size()) / static_cast<double>(outputs_));
+    for (std::size_t i = 0; i < member.outputs.size(); ++i)
+      out[i + 1] = member.outputs[i] - kept_ * member.first_outputs[i];
+  }
+
+ private:
+  Index outputs_, numbers_;
+  double kept_;  ///< share of f_0 / gamma that is taken off
+};
+
+engine::TrainSet train_set(const data::Dataset& set) {
+  engine::TrainSet out;
+  out.inputs = set.inputs;
+  out.targets = set.targets;
+  out.examples = set.examples;
+  return out;
+}
+
+Index block_of(Index replicate) { return replicate / kBlock; }
+Index init_of(Index replicate) { return 2 * block_of(replicate) + (replicate / 2) % 2; }
+Index data_of(Index replicate) { return 2 * block_of(replicate) + replicate % 2; }
+
+/// Outputs of a network as it is drawn, N x k.
+std::vector<double> initial_outputs(runtime::Backend& backend, const Network& network, const DrawId& init,
+                                    const engine::TrainSet& set) {
+  std::vector<double> out(static_cast<std::size_t>(set.examples * network.shape.outputs));
+  ForwardProblem<double> problem;
+  problem.network = &network;
+  problem.weights = {1, &init, nullptr};
+  problem.inputs = matrix_view(set.inputs.data(), set.examples, network.shape.input_dim);
+  problem.outputs = out.data();
+  backend.forward(problem);
+  return out;
+}
+
+/// A training set for each network, with targets y - f_0 + f_0 / gamma.
+void shift_targets(TrainedCell& cell, runtime::Backend& backend, const Network& original) {
+  engine::TrainTask& task = cell.training.spec.task;
+  std::vector<engine::TrainSet> own;
+  for (Index r = 0; r < cell.training.spec.replicates; ++r) {
+    const MemberSettings settings = cell.training.spec.member(static_cast<std::uint32_t>(r));
+    engine::TrainSet set = task.datasets[static_cast<std::size_t>(settings.dataset)];
+    const std::vector<double> f = initial_outputs(backend, original, settings.ids.init, set);
+    for (std::size_t i = 0; i < f.size(); ++i) set.targets[i] += f[i] * (1 / cell.gamma - 1);
+    own.push_back(std::move(set));
+  }
+  task.datasets = std::move(own);
+  cell.training.spec.member = [member = cell.training.spec.member](std::uint32_t replicate) {
+    MemberSettings settings = member(replicate);
+    settings.dataset = replicate;
+    return settings;
+  };
+}
+
+/// A TrainingJob together with what it refers to.
+class TrainedJob : public engine::SegmentedJob {
+ public:
+  TrainedJob(const TrainedCell& cell, runtime::Backend& backend)
+      : sink_(cell.numbers, static_cast<Index>(cell.training.spec.observed.size())),
+        job_(cell.training.spec, backend, sink_) {}
+
+  Index done() const override { return job_.done(); }
+  Index target() const override { return job_.target(); }
+  Index segment() const override { return job_.segment(); }
+  Index units_per_replicate() const override { return job_.units_per_replicate(); }
+  void advance(Index units) override { job_.advance(units); }
+  io::ArrayFile state() const override { return job_.state(); }
+  void restore(const io::ArrayFile& state) override { job_.restore(state); }
+
+ private:
+  estimators::SampleSink sink_;
+  engine::TrainingJob job_;
+};
+
+void check_design(const io::Recipe& recipe, const TrainedCell& cell) {
+  const Index replicates = recipe.integer("seeds.replicates");
+  if (replicates % kBlock != 0 || replicates < 2 * kBlock)
+    throw RecipeError(
+        fmt::format("seeds.replicates = {}: a multiple of {} of at least {}, because networks come in "
+                    "blocks of two initial weights by two training sets",
+                    replicates, kBlock, 2 * kBlock));
+  if (cell.training.data.test.examples == 0) throw RecipeError("data.test_examples = 0: there is no risk without any");
+  if (cell.training.curvature == 0)
+    throw RecipeError("train.loss: the split of the risk belongs to squared losses: take \"half-squared\"");
+  if (cell.training.train.unit == RateUnit::own_kernel || cell.training.train.unit == RateUnit::sharpness)
+    throw RecipeError(
+        "train.rate_unit: networks of one cell share a learning rate here: take \"per-step\" or "
+        "\"1/lambda_max\"");
+  if (cell.training.train.rule.order == OrderKind::online || cell.training.train.rule.order == OrderKind::file)
+    throw RecipeError("train.order: training sets are finite and drawn here: take \"epochs\", \"iid\" or \"fixed\"");
+}
+
+/// Mean over examples of (f - y).(g - y).
+double cross_error(const double* f, const double* g, const std::vector<double>& y, Index examples) {
+  double sum = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) sum += (f[i] - y[i]) * (g[i] - y[i]);
+  return sum / static_cast<double>(examples);
+}
+
+double error_rate(const double* f, const data::Dataset& test) {
+  Index wrong = 0;
+  for (Index i = 0; i < test.examples; ++i)
+    wrong += misclassified(f + i * test.outputs, test.targets.data() + i * test.outputs, test.outputs) ? 1 : 0;
+  return static_cast<double>(wrong) / static_cast<double>(test.examples);
+}
+
+void risks_of_block(const TrainedCell& cell, const estimators::SampleSink& sink, Index block, Index time, double* out) {
+  const data::Dataset& test = cell.training.data.test;
+  const double* f[kBlock];
+  std::fill(out, out + kRiskNumbers, 0.0);
+  for (Index m = 0; m < kBlock; ++m) {
+    const double* const row = sink.at(kBlock * block + m, time);
+    f[m] = row + 1;
+    out[kTrain] += row[0] / kBlock;
+    out[kError] += error_rate(f[m], test) / kBlock;
+    out[kTest] += cross_error(f[m], f[m], test.targets, test.examples) / kBlock;
+  }
+  // Members 0 .. 3 are (weights, set) = (0, 0), (0, 1), (1, 0), (1, 1).
+  const auto pair = [&](Index a, Index b) { return cross_error(f[a], f[b], test.targets, test.examples); };
+  const double nothing = (pair(0, 3) + pair(1, 2)) / 2, weights = (pair(0, 1) + pair(2, 3)) / 2,
+               set = (pair(0, 2) + pair(1, 3)) / 2;
+  out[kBias2] = nothing;
+  out[kInit] = weights - nothing;
+  out[kData] = set - nothing;
+  out[kRest] = out[kTest] - weights - set + nothing;
+}
+
+}  // namespace
+
+const char* risk_name(Index number) {
+  constexpr const char* kNames[] = {"train_loss",       "test_loss",     "test_error",   "bias2",
+                                    "variance_weights", "variance_data", "variance_rest"};
+  return kNames[number];
+}
+
+Network linearise(Network network, double gamma) {
+  for (LayerScale& layer : network.layers) {
+    layer.weight_rate *= gamma * gamma;
+    layer.bias_rate *= gamma * gamma;
+  }
+  network.layers.back().weight_multiplier /= gamma;
+  network.layers.back().bias_multiplier /= gamma;
+  return network;
+}
+
+TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at) {
+  const io::Recipe recipe = io::at_cell(*setup.recipe, at);
+  TrainedCell cell;
+  cell.training = make_training_cell(setup, at);
+  cell.linearised = recipe.flag("companion.linearised");
+  if (cell.linearised) cell.gamma = recipe.real("companion.gamma");
+  check_design(recipe, cell);
+  engine::TrainingSpec& spec = cell.training.spec;
+  for (Index draw = 1; draw < 2 * spec.replicates / kBlock; ++draw)
+    spec.task.datasets.push_back(train_set(make_training_draw(recipe, setup.seed, draw)));
+  spec.member = [member = spec.member](std::uint32_t replicate) {
+    MemberSettings settings = member(replicate);
+    settings.ids.init.replicate = static_cast<std::uint32_t>(init_of(replicate));
+    settings.dataset = data_of(replicate);
+    return settings;
+  };
+  const data::Dataset& test = cell.training.data.test;
+  spec.evaluation_inputs = test.inputs;
+  spec.evaluation_count = test.examples;
+  cell.numbers = 1 + test.examples * test.outputs;
+  spec.observers = {std::make_shared<PredictionObserver>(test.outputs, cell.numbers, cell.gamma)};
+  return cell;
+}
+
+std::unique_ptr<engine::SegmentedJob> make_trained_job(TrainedCell cell, runtime::Backend& backend) {
+  if (cell.linearised) {
+    engine::TrainTask& task = cell.training.spec.task;
+    const Network original = task.network;
+    task.network = linearise(original, cell.gamma);
+    shift_targets(cell, backend, original);
+  }
+  return std::make_unique<TrainedJob>(cell, backend);
+}
+
+estimators::SampleSink read_trained(const TrainedCell& cell, const io::ArrayFile& file) {
+  estimators::SampleSink sink(cell.numbers, static_cast<Index>(cell.training.spec.observed.size()));
+  sink.restore(file);
+  return sink;
+}
+
+Samples block_risks(const TrainedCell& cell, const estimators::SampleSink& sink) {
+  Samples out;
+  out.replicates = sink.replicates() / kBlock;
+  out.numbers = sink.times() * kRiskNumbers;
+  out.values.assign(static_cast<std::size_t>(out.replicates * out.numbers), kNaN);
+  for (Index block = 0; block < out.replicates; ++block) {
+    bool whole = true;
+    for (Index m = 0; m < kBlock; ++m) whole = whole && !sink.diverged(kBlock * block + m);
+    for (Index time = 0; whole && time < sink.times(); ++time)
+      risks_of_block(cell, sink, block, time, out.values.data() + block * out.numbers + time * kRiskNumbers);
+  }
+  return out;
+}
+
+Samples block_distances(const TrainedCell& cell, const estimators::SampleSink& a, const estimators::SampleSink& b) {
+  const Index size = cell.numbers - 1;
+  Samples out;
+  out.replicates = std::min(a.replicates(), b.replicates()) / kBlock;
+  out.numbers = a.times();
+  out.values.assign(static_cast<std::size_t>(out.replicates * out.numbers), 0.0);
+  for (Index r = 0; r < kBlock * out.replicates; ++r)
+    for (Index time = 0; time < a.times(); ++time) {
+      const double *const f = a.at(r, time) + 1, *const g = b.at(r, time) + 1;
+      double sum = 0;
+      for (Index i = 0; i < size; ++i) sum += (f[i] - g[i]) * (f[i] - g[i]);
+      out.values[static_cast<std::size_t>(block_of(r) * out.numbers + time)] +=
+          sum / static_cast<double>(kBlock * cell.training.data.test.examples);
+    }
+  return out;
+}
+
+}  // namespace widelab::experiments

@@ -1,0 +1,49 @@
+// The cell of `trained-double-descent`: a crossed design of initial weights and training sets, networks or their
+// linearisations, and the excess risk split over it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/estimators/sample_sink.hpp"
+#include "host/experiments/sample_job.hpp"
+#include "host/experiments/training_cell.hpp"
+
+namespace widelab::experiments {
+
+/// Replicate r belongs to block r / 4, and within it to initial weights (r / 2) % 2 and training set r % 2: four
+/// networks of two by two independent draws. Blocks share nothing; every network has a batch order of its own.
+inline constexpr Index kBlock = 4;
+
+struct TrainedCell {
+  TrainingCell training;
+  bool linearised = false;
+  double gamma = 1;   ///< linearised: outputs are divided by this, see linearise
+  Index numbers = 0;  ///< of one network at one observed step: train loss, then test outputs
+};
+
+/// Throws RecipeError unless there are test examples, replicates come in whole blocks, and the loss is squared.
+TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at);
+
+/// f_lin(x) = f_0(x) + J(x) (theta - theta_0), trained like the network: the network with outputs f / gamma and rates
+/// gamma^2 moves by O(gamma) only, so that it is its own linearisation up to O(gamma); its targets y - f_0 + f_0 /
+/// gamma make its residual that of f_lin (derived here; Chizat, Oyallon and Bach 2019).
+Network linearise(Network network, double gamma);
+
+std::unique_ptr<engine::SegmentedJob> make_trained_job(TrainedCell cell, runtime::Backend& backend);
+
+estimators::SampleSink read_trained(const TrainedCell& cell, const io::ArrayFile& file);
+
+/// Numbers of a block at one observed step; squared errors are means over test examples of |f - y|^2.
+enum RiskNumber : Index { kTrain, kTest, kError, kBias2, kInit, kData, kRest, kRiskNumbers };
+const char* risk_name(Index number);
+
+/// Rows block x (times x kRiskNumbers). Bias^2: two networks with nothing in common. Initial weights, training set:
+/// what two networks share of their errors beyond that, when they share the one or the other. Rest: interaction of
+/// both, and batch order. A block with a diverged network is NaN.
+Samples block_risks(const TrainedCell& cell, const estimators::SampleSink& sink);
+
+/// Mean over test examples of |f - f'|^2, network by network, rows block x times.
+Samples block_distances(const TrainedCell& cell, const estimators::SampleSink& a, const estimators::SampleSink& b);
+
+}  // namespace widelab::experiments

@@ -1,0 +1,119 @@
+// The experiment `staircase` from the command line: a run, what is said of bad recipes, and runs that were killed.
+#include <algorithm>
+#include <cmath>
+
+#include "host/io/array_checksum.hpp"
+#include "host/io/result.hpp"
+#include "host/io/run_folder.hpp"
+#include "tests/support/command.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using widelab::io::Observable;
+using widelab::test::CommandTest;
+using widelab::test::Outcome;
+using widelab::test::Process;
+
+class Staircase : public CommandTest {
+ protected:
+  std::vector<std::string> command(const std::string& out, const std::vector<std::string>& settings) const {
+    const fs::path recipe = write("stairs.toml",
+                                  "schema = 1\nexperiment = \"staircase\"\n[curve]\ndimension = 5\nsizes = [4, 12, "
+                                  "40]\nnoise_variance = 0.1\n[seeds]\nreplicates = 40\n");
+    std::vector<std::string> arguments{"run", recipe.string(), "--out", out, "--quiet"};
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    return arguments;
+  }
+
+  widelab::io::Result result(const std::string& run) const {
+    return widelab::io::from_array_file(widelab::io::read_arrays(folder() / run / "result.nc"));
+  }
+
+  static const Observable& find(const widelab::io::Result& result, const std::string& name) {
+    const auto found = std::find_if(result.observables.begin(), result.observables.end(),
+                                    [&](const Observable& one) { return one.name == name; });
+    if (found == result.observables.end()) throw std::runtime_error("no observable " + name);
+    return *found;
+  }
+
+  void expect_refused(const std::vector<std::string>& settings, const std::vector<std::string>& words) const {
+    const Outcome outcome = run(command("refused", settings));
+    EXPECT_TRUE(exits(outcome, 2)) << settings.front();
+    for (const std::string& word : words)
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << word << " not in: " << outcome.err;
+    EXPECT_FALSE(fs::exists(folder() / "refused")) << settings.front();
+  }
+};
+
+TEST_F(Staircase, RunsEveryKernelAndHoldsEveryDegreeAgainstTheory) {
+  ASSERT_TRUE(exits(run(command("a", {"sweep.kernel=[exp, inverse(20), nt-first-layer, nngp, ntk]"})), 0));
+  const widelab::io::Result made = result("a");
+  const Observable &test = find(made, "test"), &excess = find(made, "excess"), &learned = find(made, "learned");
+  EXPECT_EQ(test.dims, (std::vector<std::string>{"kernel", "examples"}));
+  EXPECT_EQ(learned.dims, (std::vector<std::string>{"kernel", "examples", "degree"}));
+  for (std::size_t k = 0; k < test.mean.size(); ++k) {
+    EXPECT_NEAR(test.mean[k], excess.mean[k] + 0.1, 1e-12);
+    EXPECT_TRUE(std::isfinite(test.theory[k]) && test.se[k] > 0) << k;
+  }
+  EXPECT_TRUE(std::all_of(learned.theory.begin(), learned.theory.end(), [](double x) { return x >= 0 && x <= 1; }));
+  bool stairs = false;
+  for (const widelab::io::NamedArray& extra : made.extras)
+    if (extra.name == "multiplicity") {
+      const auto& values = std::get<std::vector<double>>(extra.values);
+      stairs = std::equal(values.begin(), values.begin() + 5, std::vector<double>{1, 5, 14, 30, 55}.begin());
+    }
+  EXPECT_TRUE(stairs) << "B(5, l)";
+}
+
+TEST_F(Staircase, RunsRandomFeaturesAndMeanRidges) {
+  ASSERT_TRUE(exits(run(command("a", {"curve.kind=random-features", "curve.examples=30", "curve.ridge=0.1"})), 0));
+  EXPECT_EQ(find(result("a"), "test").dims, (std::vector<std::string>{"cell", "features"}));
+  ASSERT_TRUE(exits(run(command("b", {"curve.ridge_convention=mean"})), 0));
+  const widelab::io::Result made = result("b");
+  EXPECT_NE(widelab::io::attribute(made.attributes, "conventions").find("\"mean\""), std::string::npos);
+}
+
+TEST_F(Staircase, BadRecipesAreRefusedWithTheKeyAndTheWayOut) {
+  expect_refused({"curve.kernel=expp"}, {"curve.kernel", "expp", "did you mean \"exp\""});
+  expect_refused({"curve.kernel=ntkk"}, {"did you mean \"ntk\""});
+  expect_refused({"curve.kernel=inverse(0.5)"}, {"inverse", "1.01"});
+  expect_refused({"curve.sizes=[10, 5]"}, {"curve.sizes", "ascend"});
+  expect_refused({"curve.sizes=[]", "curve.first=50", "curve.last=20"}, {"curve.last", "curve.first"});
+  expect_refused({"curve.kind=random-features", "curve.examples=12", "curve.ridge=0"}, {"curve.ridge", "infinite"});
+}
+
+TEST_F(Staircase, KilledAtAnyMomentItResumesToTheSameBits) {
+  const std::vector<std::string> settings{"sweep.kernel=[exp, ntk]", "curve.sizes=[10, 150]", "curve.dimension=8",
+                                          "seeds.replicates=300"};
+  ASSERT_TRUE(exits(run(command("whole", settings)), 0));
+  for (const int milliseconds : {40, 200, 500}) {
+    const std::string name = "killed" + std::to_string(milliseconds);
+    {
+      Process process(launch(command(name, settings)));
+      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+      process.send(SIGKILL);
+      process.wait();
+    }
+    std::vector<std::string> again = command(name, settings);
+    again.emplace_back("--resume");
+    ASSERT_TRUE(exits(run(again), 0)) << name;
+    for (const char* cell : {"kernel=exp", "kernel=ntk"})
+      EXPECT_EQ(widelab::io::checksum(widelab::io::read_cell(folder() / "whole", cell)),
+                widelab::io::checksum(widelab::io::read_cell(folder() / name, cell)))
+          << name << " " << cell;
+    EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "whole" / "result.nc")),
+              widelab::io::checksum(widelab::io::read_arrays(folder() / name / "result.nc")))
+        << name;
+  }
+}
+
+TEST_F(Staircase, FurtherReplicatesGiveTheBitsOfOneLongRun) {
+  ASSERT_TRUE(exits(run(command("long", {"seeds.replicates=60"})), 0));
+  ASSERT_TRUE(exits(run(command("short", {})), 0));
+  ASSERT_TRUE(exits(run({"extend", "short", "--replicates", "+20"}), 0));
+  EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "long" / "result.nc")),
+            widelab::io::checksum(widelab::io::read_arrays(folder() / "short" / "result.nc")));
+}
+
+}  // namespace

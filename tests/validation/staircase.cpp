@@ -1,0 +1,190 @@
+// Learning curves of kernel and random-feature regression on the sphere against the deterministic equivalent at the
+// same finite dimension: excess risk, training error and the learned coefficient of every degree at once. Judged
+// jointly (chi^2 and max|z|); chance fails a correct program in at most kFamily of the choices of seeds, shared evenly
+// among all verdicts. Faults go through the same function at the same number of replicates. Sizes start well above the
+// dimension, where tails are light; the largest have the most to say.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "host/estimators/joint_test.hpp"
+#include "host/experiments/staircase_cell.hpp"
+#include "host/runtime/backend.hpp"
+#include "widelab/rng/replicate_ids.hpp"
+
+namespace widelab::experiments {
+namespace {
+
+using estimators::JointVerdict;
+
+constexpr double kFamily = 0.01;
+constexpr Index kDimension = 12, kReplicates = 128;
+constexpr std::uint64_t kSeed = 11;
+const std::vector<std::string> kModels{"exp", "inverse(20)", "ntk", "random-features"};
+const double kShare = kFamily / static_cast<double>(kModels.size() + 1);
+
+Network relu_network(Index depth, double sigma_b) {
+  MlpShape shape;
+  shape.input_dim = kDimension;
+  shape.widths.assign(static_cast<std::size_t>(depth), 8);  // limits do not depend on it
+  InitChoice choice;
+  choice.sigma_w = {std::sqrt(2.0)};
+  choice.sigma_b = sigma_b;
+  return make_network(shape, choice);
+}
+
+StaircaseCell kernel_cell(theory::SphereKernel kernel) {
+  StaircaseCell cell;
+  cell.dimension = kDimension;
+  cell.sizes = {36, 60, 110, 180, 300};
+  cell.examples = 300;
+  cell.kernel = std::move(kernel);
+  cell.spectrum = theory::sphere_spectrum(cell.kernel, kDimension, 40);
+  cell.coefficient = cell.spectrum.eigenvalue;
+  cell.ridge = 0.3;
+  cell.target_power = {0, 0.4, 0.3, 0.2, 0.1};
+  cell.noise_variance = 0.2;
+  return cell;
+}
+
+StaircaseCell model(const std::string& name) {
+  if (name == "ntk") return kernel_cell(theory::network_kernel(relu_network(1, 1.0), theory::NetworkKernel::ntk));
+  if (name != "random-features") return kernel_cell(theory::parse_sphere_kernel(name));
+  StaircaseCell cell = kernel_cell(theory::exponential_kernel());
+  cell.kind = StaircaseCell::Kind::random_features;
+  cell.sizes = {30, 100, 220, 300, 400};
+  cell.spectrum = theory::activation_spectrum(cell.activation, kDimension, 60);
+  cell.coefficient = theory::funk_hecke(cell.activation, kDimension, 60);
+  cell.ridge = 3;
+  return cell;
+}
+
+/// Replicates x numbers.
+Samples draw(StaircaseCell cell, const std::string& name, Index replicates = kReplicates) {
+  cell.data_key = role_key(kSeed, "data", name);
+  cell.noise_key = role_key(kSeed, "label_noise", name);
+  cell.init_key = role_key(kSeed, "init", name);
+  const auto backend = runtime::make_backend("cpu");
+  Samples samples;
+  samples.replicates = replicates;
+  samples.numbers = static_cast<Index>(cell.sizes.size() * cell.numbers_per_size());
+  samples.values.resize(static_cast<std::size_t>(samples.replicates * samples.numbers));
+  measure_staircase(cell, curve_solver(*backend), 0, replicates, samples.values.data());
+  return samples;
+}
+
+/// One draw of every model serves all verdicts on it.
+const Samples& drawn(const std::string& name) {
+  static std::map<std::string, Samples> all;
+  const auto found = all.find(name);
+  return found != all.end() ? found->second : all.emplace(name, draw(model(name), name)).first->second;
+}
+
+/// Samples against what `assumed` predicts: excess risk, training error, and coefficients on their stair, from .05 to
+/// .95. Nearer to 0 and 1 they scatter so little that the equivalent's own error, of relative order 1/d in 1 - L,
+/// shows.
+JointVerdict verdict(const Samples& samples, const StaircaseCell& assumed, const std::string& what) {
+  std::vector<Index> columns;
+  std::vector<double> predicted;
+  for (std::size_t s = 0; s < assumed.sizes.size(); ++s) {
+    const StairPrediction prediction = predict_staircase(assumed, s);
+    const auto add = [&](Index column, std::size_t number) {
+      columns.push_back(column);
+      predicted.push_back(prediction.numbers[number]);
+    };
+    add(assumed.number(s, StairNumber::excess), static_cast<std::size_t>(StairNumber::excess));
+    add(assumed.number(s, StairNumber::train), static_cast<std::size_t>(StairNumber::train));
+    for (std::size_t l = 1; l < assumed.degrees(); ++l)
+      if (std::abs(prediction.numbers[kStairNumbers + l] - 0.5) < 0.45) add(assumed.learned(s, l), kStairNumbers + l);
+  }
+  estimators::GroupSample groups;
+  groups.groups = samples.replicates;
+  groups.entries = static_cast<Index>(columns.size());
+  groups.counts.assign(static_cast<std::size_t>(samples.replicates), 1.0);
+  for (Index r = 0; r < samples.replicates; ++r)
+    for (const Index column : columns) groups.values.push_back(samples.at(r, column));
+  estimators::JointOptions options;
+  options.key = role_key(kSeed, "bootstrap", what);
+  const JointVerdict result = estimators::joint_test(groups, predicted, options);
+  std::printf("  %s: max|z| = %.2f (p = %.2g), chi^2/dof = %.2f (p = %.2g)\n", what.c_str(), result.max_z,
+              result.max_z_p, result.chi2 / result.dof, result.chi2_p);
+  return result;
+}
+
+void expect_rejected(const Samples& samples, const StaircaseCell& assumed, const std::string& what) {
+  const JointVerdict result = verdict(samples, assumed, what);
+  EXPECT_EQ(result.status, "") << what;
+  EXPECT_FALSE(result.consistent(kShare)) << what;
+}
+
+TEST(Staircase, RiskTrainingErrorAndEveryDegreeAgreeWithTheEquivalent) {
+  for (const std::string& name : kModels)
+    EXPECT_TRUE(verdict(drawn(name), model(name), name).consistent(kShare)) << name;
+}
+
+TEST(Staircase, AMultiplicityOffByOneIsRejected) {
+  // On the plateau between the stairs of degrees 1 and 2 the risk is label noise on 1 + B(d, 1) directions.
+  StaircaseCell plateau = model("inverse(20)");
+  plateau.sizes = {60, 90, 120, 160};
+  plateau.examples = 160;
+  plateau.ridge = 0.03;
+  plateau.target_power = {0, 1};
+  plateau.noise_variance = 1;
+  const Samples samples = draw(plateau, "plateau", 600);
+  EXPECT_TRUE(verdict(samples, plateau, "plateau").consistent(kShare));
+  for (const double off : {-1.0, 1.0}) {
+    StaircaseCell assumed = plateau;
+    assumed.spectrum.multiplicity[1] += off;
+    expect_rejected(samples, assumed, "plateau, B(d, 1) off by one");
+  }
+}
+
+TEST(Staircase, NoiseOfTwiceTheVarianceIsRejected) {
+  for (const std::string& name : kModels) {
+    StaircaseCell assumed = model(name);
+    assumed.noise_variance *= 2;
+    expect_rejected(drawn(name), assumed, name + ", noise doubled");
+  }
+}
+
+TEST(Staircase, ARidgeReadInTheOtherConventionIsRejected) {
+  for (const std::string& name : kModels) {
+    StaircaseCell assumed = model(name);
+    assumed.convention = theory::RidgeConvention::mean;
+    expect_rejected(drawn(name), assumed, name + ", ridge as a mean");
+  }
+}
+
+TEST(Staircase, AMeanRidgeGivesTheCurveOfItsSums) {
+  // One factorisation for each size against the prefix of one, where both have the same ridge: at the largest size.
+  StaircaseCell sum = model("exp"), mean = sum;
+  mean.convention = theory::RidgeConvention::mean;
+  mean.ridge = sum.ridge / static_cast<double>(sum.sizes.back());
+  const Samples by_sum = draw(sum, "convention", 3), by_mean = draw(mean, "convention", 3);
+  const std::size_t last = sum.sizes.size() - 1;
+  for (Index r = 0; r < 3; ++r) {
+    const Index excess = sum.number(last, StairNumber::excess), first = sum.number(0, StairNumber::train);
+    EXPECT_NEAR(by_mean.at(r, excess), by_sum.at(r, excess), 1e-9 * by_sum.at(r, excess));
+    EXPECT_LT(by_mean.at(r, first), 0.1 * by_sum.at(r, first)) << "a smaller ridge at the smallest size";
+  }
+}
+
+TEST(Staircase, ReluWithoutBiasesNeverLearnsDegreeThreeWithOneHiddenLayerAndDoesWithTwo) {
+  for (const theory::NetworkKernel kind : {theory::NetworkKernel::nngp, theory::NetworkKernel::ntk}) {
+    StaircaseCell one = kernel_cell(theory::network_kernel(relu_network(1, 0), kind)), two = one;
+    two.kernel = theory::network_kernel(relu_network(2, 0), kind);
+    two.spectrum = theory::sphere_spectrum(two.kernel, kDimension, 40);
+    two.coefficient = two.spectrum.eigenvalue;
+    const Samples shallow = draw(one, "shallow", 20), deep = draw(two, "deep", 20);
+    const std::size_t last = one.sizes.size() - 1;
+    for (Index r = 0; r < 20; ++r) EXPECT_EQ(shallow.at(r, one.learned(last, 3)), 0.0);
+    const estimators::Estimate learned = deep.mean(two.learned(last, 3));
+    EXPECT_GT(learned.value, 8 * learned.se);
+    EXPECT_NEAR(learned.value, predict_staircase(two, last).numbers[kStairNumbers + 3], 4 * learned.se);
+    EXPECT_GT(shallow.mean(one.number(last, StairNumber::signal)).value, 0.2) << "the power of degree 3 stays";
+  }
+}
+
+}  // namespace
+}  // namespace widelab::experiments
