@@ -260,6 +260,7 @@ class DoubleDescent : public Experiment {
     io::Result result;
     result.attributes = {
         {"experiment", "double-descent"},
+        {"counted", "replicates"},
         {"title", describe_regression(*setup.recipe)},
         {"data", first.recipe.sphere_inputs ? "inputs uniform on the sphere of radius sqrt(d)" : "Gaussian inputs"},
         {"conventions",

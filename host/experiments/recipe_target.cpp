@@ -134,17 +134,21 @@ std::vector<KeySpec> target_keys(const std::string& kind, int test_examples) {
   return keys;
 }
 
-data::Dataset make_training_draw(const io::Recipe& recipe, std::uint64_t seed, Index draw_number) {
+std::vector<data::Dataset> more_training_sets(const io::Recipe& recipe, std::uint64_t seed, Index count) {
   data::DataSpec spec = learning_spec(recipe);
   if (const std::string step = joint_step(spec); !step.empty())
     throw RecipeError("data.preprocessing \"" + step +
                       "\" depends on all examples of a set, so that several training sets would be treated "
                       "differently: use \"row-centred\" or \"sphere\"");
-  const Index reserved = recipe.text("data.test_split") == "test" ? 0 : recipe.integer("data.test_examples");
-  if (draw_number > 0) spec.first = reserved + draw_number * spec.examples;
-  data::Dataset part = draw(spec, seed);
-  check_outputs(recipe, part);
-  return part;
+  const Index size = spec.examples,
+              reserved = recipe.text("data.test_split") == "test" ? 0 : recipe.integer("data.test_examples");
+  spec.first = size + reserved;
+  spec.examples = count * size;
+  const data::Dataset all = draw(spec, seed);
+  check_outputs(recipe, all);
+  std::vector<data::Dataset> sets;
+  for (Index k = 0; k < count; ++k) sets.push_back(rows_of(all, k * size, size));
+  return sets;
 }
 
 LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed) {

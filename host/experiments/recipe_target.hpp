@@ -23,9 +23,9 @@ struct LearningData {
 /// would treat the two sets differently; otherwise what make_dataset throws.
 LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed);
 
-/// Training set number `draw_number` of the same law: 0 is that of make_learning_data, the next ones follow after it
+/// `count` further training sets of the same law, of the same size as that of make_learning_data: they follow after it
 /// and after the test examples, so that no two share an example. Throws RecipeError as make_learning_data does.
-data::Dataset make_training_draw(const io::Recipe& recipe, std::uint64_t seed, Index draw_number);
+std::vector<data::Dataset> more_training_sets(const io::Recipe& recipe, std::uint64_t seed, Index count);
 
 /// Examples [first, first + count) of the training law, for online learning.
 data::Dataset make_stream_part(const io::Recipe& recipe, std::uint64_t seed, Index first, Index count);

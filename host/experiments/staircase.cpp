@@ -207,6 +207,7 @@ class Staircase : public Experiment {
     io::Result result;
     result.attributes = {
         {"experiment", "staircase"},
+        {"counted", "replicates"},
         {"title", title(*setup.recipe)},
         {"data", "x uniform on the unit sphere"},
         {"conventions", fmt::format("f_l = sqrt(B(d,l)) Q_l(<u,x>), E f_l^2 = 1; ridge in the convention \"{}\"; risk: "

@@ -184,8 +184,6 @@ TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at) {
   if (cell.linearised) cell.gamma = recipe.real("companion.gamma");
   check_design(recipe, cell);
   engine::TrainingSpec& spec = cell.training.spec;
-  for (Index draw = 1; draw < 2 * spec.replicates / kBlock; ++draw)
-    spec.task.datasets.push_back(train_set(make_training_draw(recipe, setup.seed, draw)));
   spec.member = [member = spec.member](std::uint32_t replicate) {
     MemberSettings settings = member(replicate);
     settings.ids.init.replicate = static_cast<std::uint32_t>(init_of(replicate));
@@ -200,9 +198,21 @@ TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at) {
   return cell;
 }
 
-std::unique_ptr<engine::SegmentedJob> make_trained_job(TrainedCell cell, runtime::Backend& backend) {
+double training_set_bytes(const TrainedCell& cell) {
+  const data::Dataset& train = cell.training.data.train;
+  const Index sets = cell.linearised ? cell.training.spec.replicates : cell.training.spec.replicates / 2;
+  // In double, and in the trainer's precision.
+  return 12.0 * static_cast<double>(sets * train.examples * (train.dimension + train.outputs));
+}
+
+std::unique_ptr<engine::SegmentedJob> make_trained_job(const RunSetup& setup, const io::Cell& at,
+                                                       runtime::Backend& backend) {
+  TrainedCell cell = make_trained_cell(setup, at);
+  engine::TrainTask& task = cell.training.spec.task;
+  const Index further = cell.training.spec.replicates / 2 - 1;
+  for (const data::Dataset& set : more_training_sets(io::at_cell(*setup.recipe, at), setup.seed, further))
+    task.datasets.push_back(train_set(set));
   if (cell.linearised) {
-    engine::TrainTask& task = cell.training.spec.task;
     const Network original = task.network;
     task.network = linearise(original, cell.gamma);
     shift_targets(cell, backend, original);

@@ -22,7 +22,8 @@ struct TrainedCell {
   Index numbers = 0;  ///< of one network at one observed step: train loss, then test outputs
 };
 
-/// Throws RecipeError unless there are test examples, replicates come in whole blocks, and the loss is squared.
+/// The cell with the first of its training sets. Throws RecipeError unless there are test examples, replicates come in
+/// whole blocks, and the loss is squared.
 TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at);
 
 /// f_lin(x) = f_0(x) + J(x) (theta - theta_0), trained like the network: the network with outputs f / gamma and rates
@@ -30,7 +31,12 @@ TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at);
 /// gamma make its residual that of f_lin (derived here; Chizat, Oyallon and Bach 2019).
 Network linearise(Network network, double gamma);
 
-std::unique_ptr<engine::SegmentedJob> make_trained_job(TrainedCell cell, runtime::Backend& backend);
+/// Draws all training sets of the cell.
+std::unique_ptr<engine::SegmentedJob> make_trained_job(const RunSetup& setup, const io::Cell& at,
+                                                       runtime::Backend& backend);
+
+/// Of all training sets beyond the first: one for every two networks, or, linearised, one for each.
+double training_set_bytes(const TrainedCell& cell);
 
 estimators::SampleSink read_trained(const TrainedCell& cell, const io::ArrayFile& file);
 

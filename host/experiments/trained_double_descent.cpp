@@ -75,7 +75,7 @@ class TrainedDoubleDescent : public Experiment {
     CellPlan plan = plan_training_cell(cell.training, at.name, 6.0 * times * static_cast<double>(Index{kRiskNumbers}));
     const double samples =
         estimators::SampleSink(cell.numbers, static_cast<Index>(times)).bytes(cell.training.spec.replicates);
-    plan.sampling_bytes += samples;
+    plan.sampling_bytes += samples + training_set_bytes(cell);
     plan.writing_bytes += 4 * samples;
     plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
     plan.summary_bytes += 4 * samples;  // a cell and the one beside it
@@ -84,7 +84,7 @@ class TrainedDoubleDescent : public Experiment {
 
   std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
                                                  runtime::Backend& backend) const override {
-    return make_trained_job(make_trained_cell(setup, at), backend);
+    return make_trained_job(setup, at, backend);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {
@@ -115,6 +115,7 @@ class TrainedDoubleDescent : public Experiment {
     }
     io::Result result;
     result.attributes = {{"experiment", "trained-double-descent"},
+                         {"counted", "blocks of four networks"},
                          {"title", describe_network(*setup.recipe)},
                          {"data", first.training.data.train.description},
                          {"conventions", describe_training(*setup.recipe) +

@@ -121,7 +121,8 @@ def scatter(axes, observables):
         axes.plot([], [], style.marker(k), color=style.colour(k), markersize=4, label=readable(one.name))
     axes.set_xscale("log", base=2 if width_span(observables) < 1000 else 10)
     axes.set_xlabel("width n (units)")
-    axes.legend(loc="upper right", ncols=2, columnspacing=0.8, handletextpad=0.1)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper right", ncols=2, columnspacing=0.8, handletextpad=0.1)
 
 
 def width_span(observables):

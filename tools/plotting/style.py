@@ -36,14 +36,15 @@ def grid(rows, columns, width=3.4, height=2.7, **options):
 
 
 def networks_of(data):
-    """'256 networks a cell', or a range, from the counts of the result."""
+    """'256 networks a cell', or a range, from the counts of the result; what is counted says its attribute `counted`."""
     counts = [data[name].values.ravel() for name in data.data_vars if name.endswith("_count")]
     counts = np.concatenate(counts) if counts else np.array([])
     counts = counts[np.isfinite(counts) & (counts > 0)]
     if counts.size == 0:
         return ""
     low, high = int(counts.min()), int(counts.max())
-    return f"{low} networks a cell" if low == high else f"{low} to {high} networks a cell"
+    counted = data.attrs.get("counted", "networks")
+    return f"{low} {counted} a cell" if low == high else f"{low} to {high} {counted} a cell"
 
 
 def finish(figure, data, heading, path, key=()):
