@@ -41,14 +41,6 @@ struct KernelCase {
     }
     const std::vector<double> y = test::normals<double>(members * examples, targets, 12);
     const std::vector<double> cross = test::normals<double>((shared_cross ? 1 : members) * tests, examples, 13);
-    const auto cases = static_cast<std::size_t>(members) * sizes.size() * filters.size();
-    const auto each = static_cast<std::size_t>(targets);
-    RidgeResult out;
-    out.coefficients.resize(cases * each * static_cast<std::size_t>(examples));
-    out.predictions.resize(cases * each * static_cast<std::size_t>(tests));
-    out.residuals.resize(cases * each * each);
-    out.norms.resize(cases * each * each);
-    out.reports.resize(cases);
     KernelRidgePathProblem p;
     p.members = members;
     p.examples = examples;
@@ -61,11 +53,7 @@ struct KernelCase {
     p.cross = cross.data();
     p.shared_cross = shared_cross;
     p.test_examples = tests;
-    p.coefficients = out.coefficients.data();
-    p.predictions = out.predictions.data();
-    p.residuals = out.residuals.data();
-    p.norms = out.norms.data();
-    p.reports = out.reports.data();
+    RidgeResult out = test::outputs_of(p, examples);
     op(p);
     return out;
   }

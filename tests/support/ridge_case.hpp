@@ -17,6 +17,25 @@ struct RidgeResult {
   std::vector<RidgeReport> reports;
 };
 
+/// Results of the right sizes, set as all outputs of a ridge path or a kernel ridge path with coefficients of `length`.
+template <class Problem>
+RidgeResult outputs_of(Problem& p, Index length) {
+  RidgeResult out;
+  const auto cases = static_cast<std::size_t>(p.members) * p.sizes.size() * p.filters.size();
+  const auto each = static_cast<std::size_t>(p.targets_per_example);
+  out.coefficients.resize(cases * each * static_cast<std::size_t>(length));
+  out.predictions.resize(cases * each * static_cast<std::size_t>(p.test_examples));
+  out.residuals.resize(cases * each * each);
+  out.norms.resize(cases * each * each);
+  out.reports.resize(cases);
+  p.coefficients = out.coefficients.data();
+  p.predictions = out.predictions.data();
+  p.residuals = out.residuals.data();
+  p.norms = out.norms.data();
+  p.reports = out.reports.data();
+  return out;
+}
+
 /// Everything that a ridge path can be told; targets and inputs are normals of fixed seeds.
 struct RidgeCase {
   FeatureKind kind = FeatureKind::random;
@@ -51,19 +70,7 @@ struct RidgeCase {
     p.test_inputs = test.data();
     p.test_examples = tests;
     p.limits = limits;
-    RidgeResult out;
-    const auto cases = static_cast<std::size_t>(members) * sizes.size() * filters.size();
-    const auto each = static_cast<std::size_t>(targets);
-    out.coefficients.resize(cases * each * static_cast<std::size_t>(p.columns()));
-    out.predictions.resize(cases * each * static_cast<std::size_t>(tests));
-    out.residuals.resize(cases * each * each);
-    out.norms.resize(cases * each * each);
-    out.reports.resize(cases);
-    p.coefficients = out.coefficients.data();
-    p.predictions = out.predictions.data();
-    p.residuals = out.residuals.data();
-    p.norms = out.norms.data();
-    p.reports = out.reports.data();
+    RidgeResult out = outputs_of(p, p.columns());
     op(p);
     return out;
   }
