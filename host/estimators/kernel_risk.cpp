@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "widelab/base/contract.hpp"
+#include "widelab/math/gegenbauer.hpp"
 
 namespace widelab::estimators {
 namespace {
@@ -16,13 +17,13 @@ using std::numbers::pi;
 constexpr int kIntervals = 256, kNodes = 10;
 constexpr Index kPanel = 64;  // rows of K2 that one thread takes at a time
 
-/// Q_0 .. Q_(count - 1) at t: (l + d - 2) Q_(l+1) = (2l + d - 2) t Q_l - l Q_(l-1).
+/// Q_0 .. Q_(count - 1) at t.
 void gegenbauer(double d, double t, std::size_t count, double* out) {
   double q = 1, before = 0;
   for (std::size_t l = 0; l < count; ++l) {
     out[l] = q;
-    const auto degree = static_cast<double>(l);
-    const double next = ((2 * degree + d - 2) * t * q - degree * before) / (degree + d - 2);
+    const GegenbauerStep step = gegenbauer_step(d, static_cast<int>(l));
+    const double next = step.up * t * q - step.down * before;
     before = q;
     q = next;
   }

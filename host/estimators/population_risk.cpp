@@ -7,6 +7,7 @@
 
 #include "widelab/base/contract.hpp"
 #include "widelab/math/gaussian_moments.hpp"
+#include "widelab/math/gegenbauer.hpp"
 
 namespace widelab::estimators {
 namespace {
@@ -87,15 +88,13 @@ double half_line_moment(double cosine) {
 }  // namespace
 
 ZonalSeries::Point ZonalSeries::at(double t) const {
-  // (l + d - 2) Q_{l+1} = (2l + d - 2) t Q_l - l Q_{l-1}, and its derivative.
   Point sum, last, here{1, 0};
   const auto d = static_cast<double>(dimension);
   for (std::size_t l = 0; l < coefficients.size(); ++l) {
     sum.value += coefficients[l] * here.value;
     sum.slope += coefficients[l] * here.slope;
-    const auto degree = static_cast<double>(l);
-    const double up = dimension == 0 || l == 0 ? 1.0 : (2 * degree + d - 2) / (degree + d - 2);
-    const double down = dimension == 0 || l == 0 ? 0.0 : degree / (degree + d - 2);
+    const auto [up, down] =
+        dimension == 0 || l == 0 ? GegenbauerStep{} : gegenbauer_step(d, static_cast<int>(l));  // Q_1 = t at any d
     const Point next{up * t * here.value - down * last.value, up * (here.value + t * here.slope) - down * last.slope};
     last = here;
     here = next;

@@ -1,5 +1,6 @@
 #include "host/theory/deterministic_equivalent.hpp"
 #include "host/theory/laws.hpp"
+#include "host/theory/regression_values.hpp"
 #include "host/theory/spectra.hpp"
 
 namespace widelab::theory {
@@ -47,26 +48,7 @@ TheoryEntry feature_regression_entry() {
   entry.evaluate = [](const Params& params) -> std::vector<NamedValue> {
     FeatureRegression problem = read_problem(params);
     problem.ridge = params.number_at_least("ridge", 0.0);
-    const RegressionRisk risk = regression_risk(problem);
-    return {{"excess", risk.excess},
-            {"test", risk.excess + problem.noise_variance},
-            {"train", risk.train},
-            {"bias", risk.bias},
-            {"variance", risk.variance},
-            {"ensemble_excess", risk.ensemble_excess},
-            {"norm2", risk.norm2},
-            {"effective_ridge", risk.effective_ridge},
-            {"nu1", risk.nu1},
-            {"nu2", risk.nu2},
-            {"df1", risk.df1},
-            {"df2", risk.df2},
-            {"upsilon", risk.upsilon},
-            {"bias2", risk.terms.bias2},
-            {"variance_features", risk.terms.features},
-            {"variance_data", risk.terms.data},
-            {"variance_features_data", risk.terms.features_data},
-            {"variance_data_noise", risk.terms.data_noise},
-            {"variance_features_data_noise", risk.terms.features_data_noise}};
+    return risk_values(regression_risk(problem), problem.noise_variance);
   };
   return entry;
 }

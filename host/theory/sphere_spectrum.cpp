@@ -7,6 +7,7 @@
 
 #include "widelab/base/errors.hpp"
 #include "widelab/math/activation_names.hpp"
+#include "widelab/math/gegenbauer.hpp"
 
 namespace widelab::theory {
 namespace {
@@ -75,7 +76,8 @@ Projection project_on(const std::vector<Latitude>& nodes, const std::function<do
     double q = 1, before = 0;
     for (int l = 0; l <= degrees; ++l) {
       sums.coefficient[static_cast<std::size_t>(l)] += weight * f * q;
-      const double next = ((2 * l + d - 2) * t * q - l * before) / (l + d - 2);
+      const GegenbauerStep step = gegenbauer_step(d, l);
+      const double next = step.up * t * q - step.down * before;
       before = q;
       q = next;
     }
