@@ -97,9 +97,7 @@ class RiskSummary {
     const double scale = recipe.signal_power() + recipe.noise_variance;
     for (double& value : predicted)
       if (std::fabs(value) < kRounding * scale) value = kNaN;
-    estimators::GroupSample sample{samples.replicates, samples.numbers, samples.values,
-                                   std::vector<double>(static_cast<std::size_t>(samples.replicates), 1.0)};
-    judge(sample, 0, predicted, role_key(setup_.seed, "bootstrap", setup_.sweep.cells[c].name), kRounding,
+    judge(samples.groups(), 0, predicted, role_key(setup_.seed, "bootstrap", setup_.sweep.cells[c].name), kRounding,
           &verdicts_[kVerdictNumbers * grid_.position(c)]);
   }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 
+#include "host/experiments/normal_rows.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/regression_population.hpp"
 #include "widelab/base/errors.hpp"
@@ -65,21 +66,15 @@ Members draw_members(const RegressionCell& cell, const RegressionPopulation& pop
       return DrawId{key, static_cast<std::uint32_t>(2 * replicate + draw)};
     };
     out.weights[static_cast<std::size_t>(m)] = id(cell.init_key, features);
-    const StreamId inputs = id(cell.data_key, set).stream(Stream::inputs);
+    std::vector<double> inputs = normal_rows(id(cell.data_key, set).stream(Stream::inputs), n, d);
+    if (recipe.sphere_inputs) bring_to_length(inputs, d, std::sqrt(static_cast<double>(d)));
     const StreamId noise = id(cell.noise_key, set).stream(Stream::label_noise);
     for (Index i = 0; i < n; ++i) {
       double* x = out.inputs.data() + (m * n + i) * d;
       double* y = out.targets.data() + (m * n + i) * kRightHandSides;
-      const auto row = static_cast<std::uint32_t>(i);
-      double square = 0;
-      for (Index c = 0; c < d; ++c) {
-        x[c] = static_cast<double>(normal_at(inputs, row, static_cast<std::uint32_t>(c)));
-        square += x[c] * x[c];
-      }
-      if (recipe.sphere_inputs)
-        for (Index c = 0; c < d; ++c) x[c] *= std::sqrt(static_cast<double>(d) / square);
+      std::copy_n(inputs.begin() + i * d, d, x);
       y[0] = population.target(x);
-      y[1] = std::sqrt(recipe.noise_variance) * static_cast<double>(normal_at(noise, row, 0));
+      y[1] = std::sqrt(recipe.noise_variance) * static_cast<double>(normal_at(noise, static_cast<std::uint32_t>(i), 0));
       if (recipe.linear()) {
         Index c = 0;
         for (std::size_t g = 0; g < recipe.counts.size(); ++g)

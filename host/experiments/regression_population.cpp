@@ -2,9 +2,9 @@
 
 #include <cmath>
 
+#include "host/experiments/normal_rows.hpp"
 #include "host/theory/sphere_spectrum.hpp"
 #include "widelab/math/gaussian_moments.hpp"
-#include "widelab/model/init_law.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -83,22 +83,8 @@ RegressionPopulation::Features RegressionPopulation::draw(const DrawId& init) co
     for (std::size_t k = 0; k < slope_.size(); ++k) out.target.push_back(std::sqrt(variance_[k]) * slope_[k]);
     return out;
   }
-  out.weights.resize(static_cast<std::size_t>(recipe_.sizes.back() * d));
-  const StreamId stream = init.stream(Stream::weights, 0);
-  for (Index j = 0; j < recipe_.sizes.back(); ++j) {
-    double* w = out.weights.data() + j * d;
-    double square = 0;
-    for (Index c = 0; c < d; ++c) {
-      if (c % 4 == 0) {
-        const Draw4 draws = init_draw4(
-            InitKind::normal, random_block(stream, static_cast<std::uint32_t>(j), static_cast<std::uint32_t>(c / 4)));
-        for (Index k = c; k < std::min(d, c + 4); ++k) w[k] = static_cast<double>(draws.v[k - c]);
-      }
-      square += w[c] * w[c];
-    }
-    if (recipe_.sphere_weights)
-      for (Index c = 0; c < d; ++c) w[c] *= std::sqrt(static_cast<double>(d) / square);
-  }
+  out.weights = normal_rows(init.stream(Stream::weights, 0), recipe_.sizes.back(), d);
+  if (recipe_.sphere_weights) bring_to_length(out.weights, d, std::sqrt(static_cast<double>(d)));
   out.target.resize(static_cast<std::size_t>(recipe_.columns(recipe_.sizes.size() - 1)));
   if (recipe_.kind == RegressionKind::tangent) {
     estimators::tangent_feature_target(units(out), profile_, out.target.data());

@@ -49,6 +49,10 @@ estimators::Estimate Samples::median(Index number) const {
   return {value_at(middle), (value_at(middle + half) - value_at(middle - half)) / 2, count};
 }
 
+estimators::GroupSample Samples::groups() const {
+  return {replicates, numbers, values, std::vector<double>(static_cast<std::size_t>(replicates), 1.0)};
+}
+
 SampleJob::SampleJob(SampleTask task, const io::Cell& cell) : task_(std::move(task)), cell_(cell) {
   samples_.numbers = task_.numbers;
 }

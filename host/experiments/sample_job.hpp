@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/engine/segmented_job.hpp"
-#include "host/estimators/grouped_moments.hpp"
+#include "host/estimators/estimate.hpp"
 #include "host/io/sweep.hpp"
 
 namespace widelab::experiments {
@@ -34,6 +34,8 @@ struct Samples {
   estimators::Estimate mean(Index number) const;
   /// Median with the half-width of its 68 % interval from order statistics (binomial): for heavy tails.
   estimators::Estimate median(Index number) const;
+  /// Every replicate as a group of its own: for joint tests, which say so where there are too few for a covariance.
+  estimators::GroupSample groups() const;
 };
 
 class SampleJob : public engine::SegmentedJob {

@@ -26,36 +26,27 @@ bool by_kernel(const io::Recipe& recipe) { return recipe.text("curve.kind") == "
 
 std::string size_name(const io::Recipe& recipe) { return by_kernel(recipe) ? "examples" : "features"; }
 
-/// Rows as groups of one replicate each. With many columns of a few replicates no covariance is known: judge() says so.
-estimators::GroupSample groups_of(const Samples& samples) {
-  estimators::GroupSample groups;
-  groups.groups = samples.replicates;
-  groups.entries = samples.numbers;
-  groups.values = samples.values;
-  groups.counts.assign(static_cast<std::size_t>(samples.replicates), 1.0);
-  return groups;
-}
-
 /// Whether a degree is on its stair. Off it, its coefficient scatters so little that the equivalent's own error shows,
 /// of relative order 1/d in L and 1 - L (kernel exp at d = 12: 4 % of 1 - L at L = .993).
 bool on_stair(double learned) { return std::abs(learned - 0.5) < 0.45; }
 
-Prediction learned_prediction(double learned, Index dimension) {
-  return {learned, on_stair(learned) ? 0.0 : learned * (1 - learned) / static_cast<double>(dimension)};
+/// Whether means can be held against theory: from four times as many examples on as there are dimensions. Below, a few
+/// replicates make the mean of a heavy-tailed risk.
+bool light_tailed(const StaircaseCell& cell, std::size_t size) {
+  const Index examples = cell.kind == StaircaseCell::Kind::kernel ? cell.sizes[size] : cell.examples;
+  return examples >= 4 * cell.dimension;
 }
 
-/// Predictions of the numbers that are judged: excess, training error and coefficients on their stair, from four times
-/// as many examples on as there are dimensions. Below, a few replicates make the mean of a heavy-tailed risk.
+/// Predictions of the numbers that are judged together: excess, training error and coefficients on their stair.
 std::vector<double> judged(const StaircaseCell& cell, const std::vector<StairPrediction>& predictions) {
   std::vector<double> out;
   for (std::size_t s = 0; s < cell.sizes.size(); ++s) {
     std::vector<double> numbers = predictions[s].numbers;
-    const Index examples = cell.kind == StaircaseCell::Kind::kernel ? cell.sizes[s] : cell.examples;
     for (std::size_t k = 0; k < numbers.size(); ++k) {
       const bool kept = k == static_cast<std::size_t>(StairNumber::excess) ||
                         k == static_cast<std::size_t>(StairNumber::train) ||
                         (k >= kStairNumbers && on_stair(numbers[k]));
-      if (!kept || examples < 4 * cell.dimension) numbers[k] = kNaN;
+      if (!kept || !light_tailed(cell, s)) numbers[k] = kNaN;
     }
     out.insert(out.end(), numbers.begin(), numbers.end());
   }
@@ -73,13 +64,15 @@ class StaircaseResult {
         test_(over_sizes("test", "E (y - f)^2 of a fresh labelled input", kTheory)),
         learned_(grid, "learned", "1",
                  "E[f f_l] / F_l: learned coefficient of a degree, of the fit to that degree alone (other degrees and "
-                 "noise add 0 in the mean); off its stair the prediction has an error of L (1 - L) / d",
+                 "noise add 0 in the mean)",
                  kTheory, Inner{{size_, "degree"}, {sizes_, degrees_}}),
         median_(over_sizes("excess_median", "median over replicates of the excess risk", "none")),
         stairs_(grid.size() * degrees_, kNaN),
         nu_(grid.size() * sizes_, kNaN),
         condition_(grid.size() * sizes_, kNaN),
-        verdict_(grid.size() * kVerdictNumbers, kNaN) {
+        verdict_(grid.size() * kVerdictNumbers, kNaN),
+        held_(grid.size() * sizes_, 0),
+        learned_held_(grid.size() * sizes_ * degrees_, 0) {
     const auto number = [&](StairNumber which, const char* name, const char* description) {
       numbers_.emplace_back(which, over_sizes(name, description, kTheory));
     };
@@ -97,6 +90,12 @@ class StaircaseResult {
       predictions_.push_back(predict_staircase(cell, s));
       nu_[grid_.position(c) * sizes_ + s] = predictions_.back().nu;
     }
+    for (std::size_t s = 0; s < sizes_; ++s)
+      for (std::size_t l = 0; light_tailed(cell, s) && l < degrees_; ++l) {
+        const std::size_t at = grid_.position(c) * sizes_ + s;
+        held_[at] = 1;
+        learned_held_[at * degrees_ + l] = on_stair(predictions_[s].numbers[kStairNumbers + l]) ? 1 : 0;
+      }
     for (std::size_t l = 0; l < degrees_; ++l)
       stairs_[grid_.position(c) * degrees_ + l] = cell.spectrum.multiplicity[l];
   }
@@ -111,14 +110,13 @@ class StaircaseResult {
       test_.set(c, s, test, {expected[static_cast<std::size_t>(StairNumber::excess)] + cell.noise_variance});
       median_.set(c, s, samples.median(cell.number(s, StairNumber::excess)), Prediction::none());
       for (std::size_t l = 0; l < degrees_; ++l)
-        learned_.set(c, s * degrees_ + l, samples.mean(cell.learned(s, l)),
-                     learned_prediction(expected[kStairNumbers + l], cell.dimension));
+        learned_.set(c, s * degrees_ + l, samples.mean(cell.learned(s, l)), {expected[kStairNumbers + l]});
       double worst = 0;
       for (Index r = 0; r < samples.replicates; ++r)
         worst = std::max(worst, samples.at(r, cell.number(s, StairNumber::condition)));
       condition_[grid_.position(c) * sizes_ + s] = worst;
     }
-    judge(groups_of(samples), 0, judged(cell, predictions_), key, kRounding,
+    judge(samples.groups(), 0, judged(cell, predictions_), key, kRounding,
           verdict_.data() + grid_.position(c) * kVerdictNumbers);
   }
 
@@ -134,9 +132,16 @@ class StaircaseResult {
     for (std::size_t l = 0; l < degrees_; ++l) numbers.push_back(static_cast<double>(l));
     degrees.values = numbers;
     result.axes.insert(result.axes.end(), {sizes, degrees, verdict_axis()});
-    result.observables.push_back(test_.take());
-    for (auto& [which, builder] : numbers_) result.observables.push_back(builder.take());
-    result.observables.push_back(learned_.take());
+    const auto put = [&](ObservableBuilder& builder, const std::vector<double>& held, const Inner& inner) {
+      result.observables.push_back(builder.take());
+      result.extras.push_back(cell_array(grid_, result.observables.back().name + "_mean_is_exact",
+                                         "0: the prediction is shown, and not held against the measurement", held,
+                                         inner));
+    };
+    const Inner over_sizes{{size_}, {sizes_}};
+    put(test_, held_, over_sizes);
+    for (auto& [which, builder] : numbers_) put(builder, held_, over_sizes);
+    put(learned_, learned_held_, {{size_, "degree"}, {sizes_, degrees_}});
     result.observables.push_back(median_.take());
     result.extras.push_back(
         cell_array(grid_, "multiplicity", "B(d, l): where the stair of degree l stands", stairs_, "degree", degrees_));
@@ -162,6 +167,7 @@ class StaircaseResult {
   std::vector<std::pair<StairNumber, ObservableBuilder>> numbers_;
   std::vector<StairPrediction> predictions_;  // of the cell at hand
   std::vector<double> stairs_, nu_, condition_, verdict_;
+  std::vector<double> held_, learned_held_;  // 1 where a prediction is held against the measurement
 };
 
 class Staircase : public Experiment {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "host/estimators/kernel_risk.hpp"
+#include "host/experiments/normal_rows.hpp"
 #include "widelab/rng/normal.hpp"
 
 namespace widelab::experiments {
@@ -18,17 +19,10 @@ constexpr double kKernelBytes = 64e6;         // of kernel matrices that are sol
 constexpr double kSegmentFlops = 2e10;        // between two looks at Ctrl-C, some seconds
 constexpr double kSmallestSeenRidge = 1e-10;  // over h(1): residuals, ridge times alpha, are lost in rounding below
 
-/// Rows of normals of a stream, brought to unit length: uniform on the sphere.
+/// Uniform on the unit sphere: count x dimension.
 std::vector<double> unit_rows(const StreamId& id, Index count, Index dimension) {
-  std::vector<double> rows(static_cast<std::size_t>(count * dimension));
-#pragma omp parallel for schedule(static)
-  for (Index i = 0; i < count; ++i) {
-    double* row = rows.data() + i * dimension;
-    for (Index c = 0; c < dimension; ++c)
-      row[c] = normal_at(id, static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(c));
-    const double norm = std::sqrt(std::inner_product(row, row + dimension, row, 0.0));
-    for (Index c = 0; c < dimension; ++c) row[c] /= norm;
-  }
+  std::vector<double> rows = normal_rows(id, count, dimension);
+  bring_to_length(rows, dimension, 1);
   return rows;
 }
 

@@ -41,14 +41,6 @@ class PredictionObserver : public engine::Observer {
   double kept_;  ///< share of f_0 / gamma that is taken off
 };
 
-engine::TrainSet train_set(const data::Dataset& set) {
-  engine::TrainSet out;
-  out.inputs = set.inputs;
-  out.targets = set.targets;
-  out.examples = set.examples;
-  return out;
-}
-
 Index block_of(Index replicate) { return replicate / kBlock; }
 Index init_of(Index replicate) { return 2 * block_of(replicate) + (replicate / 2) % 2; }
 Index data_of(Index replicate) { return 2 * block_of(replicate) + replicate % 2; }
@@ -84,26 +76,6 @@ void shift_targets(TrainedCell& cell, runtime::Backend& backend, const Network& 
     return settings;
   };
 }
-
-/// A TrainingJob together with what it refers to.
-class TrainedJob : public engine::SegmentedJob {
- public:
-  TrainedJob(const TrainedCell& cell, runtime::Backend& backend)
-      : sink_(cell.numbers, static_cast<Index>(cell.training.spec.observed.size())),
-        job_(cell.training.spec, backend, sink_) {}
-
-  Index done() const override { return job_.done(); }
-  Index target() const override { return job_.target(); }
-  Index segment() const override { return job_.segment(); }
-  Index units_per_replicate() const override { return job_.units_per_replicate(); }
-  void advance(Index units) override { job_.advance(units); }
-  io::ArrayFile state() const override { return job_.state(); }
-  void restore(const io::ArrayFile& state) override { job_.restore(state); }
-
- private:
-  estimators::SampleSink sink_;
-  engine::TrainingJob job_;
-};
 
 void check_design(const io::Recipe& recipe, const TrainedCell& cell) {
   const Index replicates = recipe.integer("seeds.replicates");
@@ -217,7 +189,9 @@ std::unique_ptr<engine::SegmentedJob> make_trained_job(const RunSetup& setup, co
     task.network = linearise(original, cell.gamma);
     shift_targets(cell, backend, original);
   }
-  return std::make_unique<TrainedJob>(cell, backend);
+  auto sink =
+      std::make_unique<estimators::SampleSink>(cell.numbers, static_cast<Index>(cell.training.spec.observed.size()));
+  return make_job_with_sink(cell.training.spec, backend, std::move(sink));
 }
 
 estimators::SampleSink read_trained(const TrainedCell& cell, const io::ArrayFile& file) {

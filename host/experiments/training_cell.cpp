@@ -79,14 +79,6 @@ double resolved_rate(double rate, double curvature, double eigenvalue) {
   return rate / (curvature * eigenvalue);
 }
 
-engine::TrainSet train_set(const data::Dataset& set) {
-  engine::TrainSet out;
-  out.inputs = set.inputs;
-  out.targets = set.targets;
-  out.examples = set.examples;
-  return out;
-}
-
 /// Learning rates in units of each network's own curvature; asked for in increasing order, computed in blocks.
 class OwnRates {
  public:
@@ -125,11 +117,11 @@ class OwnRates {
   std::map<std::uint32_t, double> known_;
 };
 
-/// A TrainingJob together with what it refers to.
-class CellJob : public engine::SegmentedJob {
+/// A TrainingJob together with its sink.
+class SinkJob : public engine::SegmentedJob {
  public:
-  CellJob(const TrainingCell& cell, engine::TrainingSpec spec, runtime::Backend& backend)
-      : statistics_(cell.quantities, cell.spec.observed), job_(std::move(spec), backend, statistics_) {}
+  SinkJob(engine::TrainingSpec spec, runtime::Backend& backend, std::unique_ptr<engine::RecordSink> sink)
+      : sink_(std::move(sink)), job_(std::move(spec), backend, *sink_) {}
 
   Index done() const override { return job_.done(); }
   Index target() const override { return job_.target(); }
@@ -140,7 +132,7 @@ class CellJob : public engine::SegmentedJob {
   void restore(const io::ArrayFile& state) override { job_.restore(state); }
 
  private:
-  estimators::TrainingStatistics statistics_;
+  std::unique_ptr<engine::RecordSink> sink_;
   engine::TrainingJob job_;
 };
 
@@ -317,7 +309,21 @@ std::unique_ptr<engine::SegmentedJob> make_training_job(const TrainingCell& cell
   engine::TrainingSpec spec = cell.spec;
   spec.member = trained_members(cell, backend);
   add_precision_report(spec, backend);
-  return std::make_unique<CellJob>(cell, std::move(spec), backend);
+  return make_job_with_sink(std::move(spec), backend,
+                            std::make_unique<estimators::TrainingStatistics>(cell.quantities, cell.spec.observed));
+}
+
+std::unique_ptr<engine::SegmentedJob> make_job_with_sink(engine::TrainingSpec spec, runtime::Backend& backend,
+                                                         std::unique_ptr<engine::RecordSink> sink) {
+  return std::make_unique<SinkJob>(std::move(spec), backend, std::move(sink));
+}
+
+engine::TrainSet train_set(const data::Dataset& set) {
+  engine::TrainSet out;
+  out.inputs = set.inputs;
+  out.targets = set.targets;
+  out.examples = set.examples;
+  return out;
 }
 
 estimators::TrainingStatistics read_training_statistics(const TrainingCell& cell, const io::ArrayFile& file) {

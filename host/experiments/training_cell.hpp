@@ -67,6 +67,13 @@ std::function<MemberSettings(std::uint32_t replicate)> trained_members(const Tra
 /// The job; its file's attributes say how far the increments of the first step are from being lost in rounding.
 std::unique_ptr<engine::SegmentedJob> make_training_job(const TrainingCell& cell, runtime::Backend& backend);
 
+/// A TrainingJob that owns the sink of its records.
+std::unique_ptr<engine::SegmentedJob> make_job_with_sink(engine::TrainingSpec spec, runtime::Backend& backend,
+                                                         std::unique_ptr<engine::RecordSink> sink);
+
+/// A data set as the trainer takes it.
+engine::TrainSet train_set(const data::Dataset& set);
+
 /// The statistics in a finished cell's file.
 estimators::TrainingStatistics read_training_statistics(const TrainingCell& cell, const io::ArrayFile& file);
 
