@@ -22,13 +22,16 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // Beside the scale of target and noise: what is smaller is rounding, and is neither found nor missed.
 constexpr double kRounding = 1e-12;
 
-constexpr std::array<const char*, 6> kScalars{"test", "excess", "signal_error", "noise_error", "train", "norm"};
-constexpr std::array<const char*, 6> kScalarDocs{"E (y - f)^2 of a new example: excess plus noise variance",
+constexpr std::array<const char*, 7> kScalars{"test",  "excess", "signal_error", "noise_error",
+                                              "train", "norm",   "resolvent"};
+constexpr std::array<const char*, 7> kScalarDocs{"E (y - f)^2 of a new example: excess plus noise variance",
                                                  "E (f - f*)^2",
                                                  "E (f - f*)^2 of the fit without label noise",
                                                  "E f^2 of the fit to label noise alone",
                                                  "mean squared residual of the training examples",
-                                                 "|a|^2 of features divided by sqrt(N); linear models: as they are"};
+                                                 "|a|^2 of features divided by sqrt(N); linear models: as they are",
+                                                 "(ridge / n) tr (Z Z^T + ridge)^-1, ridge as a sum; NaN for times, at "
+                                                 "ridge 0 and without label noise"};
 
 /// Everything reported at one size and filter, from kRiskNumbers numbers, measured or predicted: kScalars, the terms of
 /// the variance, the ensembles and the infinite one.
@@ -36,9 +39,10 @@ std::vector<double> reported(const double* numbers, double noise_variance, const
   const auto of = [numbers](RiskNumber which) { return numbers[static_cast<std::size_t>(which)]; };
   const double excess = of(RiskNumber::signal) + of(RiskNumber::noise);
   const double infinite = of(RiskNumber::same_data) + of(RiskNumber::same_data_noise);
-  std::vector<double> out{excess + noise_variance, excess,
-                          of(RiskNumber::signal),  of(RiskNumber::noise),
-                          of(RiskNumber::train),   of(RiskNumber::norm)};
+  std::vector<double> out{excess + noise_variance,  excess,
+                          of(RiskNumber::signal),   of(RiskNumber::noise),
+                          of(RiskNumber::train),    of(RiskNumber::norm),
+                          of(RiskNumber::resolvent)};
   for (const double term : variance_terms(numbers)) out.push_back(term);
   for (const std::int64_t networks : ensembles) {
     const auto count = static_cast<double>(networks);
@@ -65,6 +69,7 @@ class RiskSummary {
         grid_(grid),
         ensembles_(setup.recipe->integers("regression.ensembles")),
         linear_(first.recipe.linear()),
+        size_dim_(first.recipe.size_ratios.empty() ? "features" : "size_ratio"),
         entries_(first.entries()),
         sizes_(first.recipe.sizes.size()),
         labels_(first.recipe.filter_labels()) {
@@ -103,8 +108,12 @@ class RiskSummary {
 
   void write(const RegressionRecipe& first, io::Result& result) {
     if (!linear_) {
-      io::Axis sizes = text_axis("features", "N, number of random features (tangent: neurons)", {});
+      io::Axis sizes = text_axis(size_dim_, "N, number of random features (tangent: neurons)", {});
       sizes.values = std::vector<double>(first.sizes.begin(), first.sizes.end());
+      if (!first.size_ratios.empty()) {
+        sizes.description = "columns of the feature matrix over examples, as asked for";
+        sizes.values = first.size_ratios;
+      }
       result.axes.push_back(std::move(sizes));
     }
     result.axes.push_back(text_axis("filter", "ridge in the convention of the recipe, or time of the flow", labels_));
@@ -139,7 +148,7 @@ class RiskSummary {
 
   Inner inner(const std::string& last = "", std::size_t extent = 1) const {
     Inner out{{"filter"}, {labels_.size()}};
-    if (!linear_) out = {{"features", "filter"}, {sizes_, labels_.size()}};
+    if (!linear_) out = {{size_dim_, "filter"}, {sizes_, labels_.size()}};
     if (!last.empty()) {
       out.dims.push_back(last);
       out.shape.push_back(extent);
@@ -209,6 +218,7 @@ class RiskSummary {
   const CellGrid& grid_;
   std::vector<std::int64_t> ensembles_;
   bool linear_;
+  std::string size_dim_;
   std::size_t entries_, sizes_;
   std::vector<std::string> labels_;
   std::vector<ObservableBuilder> builders_;

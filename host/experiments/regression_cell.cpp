@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "host/experiments/normal_rows.hpp"
@@ -22,6 +23,7 @@ constexpr Index kDataDraws = 2, kRightHandSides = 2;   // signal, noise
 constexpr Index kFits = kDataDraws * kRightHandSides;  // of one draw of features
 constexpr Index kMostReplicates = 2000000000;
 constexpr double kSegmentBytes = 2.5e8;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Sizes [first, last) that share their filters.
 struct SizeGroup {
@@ -75,7 +77,7 @@ Members draw_members(const RegressionCell& cell, const RegressionPopulation& pop
       std::copy_n(inputs.begin() + i * d, d, x);
       y[0] = population.target(x);
       y[1] = std::sqrt(recipe.noise_variance) * static_cast<double>(normal_at(noise, static_cast<std::uint32_t>(i), 0));
-      if (recipe.linear()) {
+      if (recipe.on_coordinates()) {
         Index c = 0;
         for (std::size_t g = 0; g < recipe.counts.size(); ++g)
           for (Index k = 0; k < recipe.counts[g]; ++k) x[c++] *= std::sqrt(recipe.eigenvalues[g]);
@@ -87,12 +89,13 @@ Members draw_members(const RegressionCell& cell, const RegressionPopulation& pop
 
 FeatureSource feature_source(const RegressionRecipe& recipe, const Members& members) {
   FeatureSource source;
+  const bool projections = recipe.kind == RegressionKind::projections;
   const double root = std::sqrt(static_cast<double>(recipe.dimension));
   source.kind = recipe.linear()                          ? FeatureKind::given
                 : recipe.kind == RegressionKind::tangent ? FeatureKind::tangent
                                                          : FeatureKind::random;
-  source.activation = recipe.activation;
-  source.weight_scale = 1 / root;
+  source.activation = projections ? Activation{Identity{}} : recipe.activation;
+  source.weight_scale = projections ? 1.0 : 1 / root;
   source.scale = recipe.kind == RegressionKind::tangent ? 1 / root : 1.0;
   source.sphere = recipe.sphere_weights;
   source.weights = recipe.linear() ? nullptr : members.weights.data();
@@ -218,16 +221,25 @@ void write_fit_numbers(const RegressionCell& cell, const Path& path, std::size_t
                        std::size_t filter, Index first_member, double* row) {
   const RidgePathProblem& p = path.problem;
   const Index members = cell.recipe.feature_draws() * kDataDraws;
-  double train = 0, norm = 0, condition = 0;
+  const SpectralFilter& ridge = p.filters[filter];
+  double train = 0, norm = 0, trace = 0, condition = 0;
   for (Index m = first_member; m < first_member + members; ++m) {
     const auto solution = (static_cast<std::size_t>(m) * p.sizes.size() + size_in_path) * p.filters.size() + filter;
     train += path.residuals[4 * solution] + path.residuals[4 * solution + 3];
     norm += path.norms[4 * solution] + path.norms[4 * solution + 3];
+    // ridge e^T (Z Z^T + ridge)^-1 e is the objective at its minimum for targets e. Over |e|^2 its mean is exact, since
+    // the direction of normal noise knows nothing of its length.
+    const double* target = p.targets + m * p.examples * kRightHandSides;
+    double square = 0;
+    for (Index i = 0; i < p.examples; ++i) square += target[2 * i + 1] * target[2 * i + 1];
+    trace += (path.residuals[4 * solution + 3] + ridge.value * path.norms[4 * solution + 3]) / square;
     condition = std::max(condition, path.reports[solution].condition);
   }
   const auto count = static_cast<double>(members);
   row[static_cast<std::size_t>(RiskNumber::train)] = train / count / static_cast<double>(p.examples);
   row[static_cast<std::size_t>(RiskNumber::norm)] = norm / count * cell.recipe.normalisation(size);
+  const bool known = ridge.kind == SpectralFilter::Kind::ridge && ridge.value > 0 && cell.recipe.noise_variance > 0;
+  row[static_cast<std::size_t>(RiskNumber::resolvent)] = known ? trace / count : kNaN;
   row[static_cast<std::size_t>(RiskNumber::condition)] = condition;
 }
 

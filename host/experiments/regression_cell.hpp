@@ -25,6 +25,8 @@ enum class RiskNumber : std::uint8_t {
   independent,    ///< features and data differ
   train,          ///< (1/n) sum_i residual^2, signal plus noise
   norm,           ///< |a|^2, signal plus noise, of features divided by sqrt(N) (linear: as they are)
+  resolvent,      ///< (ridge / n) tr (Z Z^T + ridge)^-1, with the label noise as the random probe of the trace; NaN for
+                  ///< times, at ridge 0 and without noise. Its square is train / test (generalised cross validation)
   condition,      ///< worst of the Gram matrix plus ridge
   count_
 };

@@ -1,6 +1,7 @@
 #include "host/experiments/regression_population.hpp"
 
 #include <cmath>
+#include <numeric>
 
 #include "host/experiments/normal_rows.hpp"
 #include "host/theory/sphere_spectrum.hpp"
@@ -10,6 +11,7 @@ namespace widelab::experiments {
 namespace {
 
 using estimators::FeatureOverlap;
+using estimators::ProductBlock;
 using estimators::ZonalSeries;
 
 // Smooth activations on the sphere are polynomials of that degree up to rounding; Hermite series of tanh, the slowest,
@@ -46,7 +48,7 @@ ZonalSeries overlap_series(const RegressionRecipe& recipe) {
 
 RegressionPopulation::RegressionPopulation(const RegressionRecipe& recipe) : recipe_(recipe) {
   for (const double power : recipe.target_power) amplitudes_.push_back(std::sqrt(power));
-  if (recipe.linear()) {
+  if (recipe.on_coordinates()) {
     for (std::size_t g = 0; g < recipe.counts.size(); ++g) {
       const auto count = static_cast<std::size_t>(recipe.counts[g]);
       variance_.insert(variance_.end(), count, recipe.eigenvalues[g]);
@@ -79,11 +81,18 @@ estimators::Units RegressionPopulation::units(const Features& features) const {
 RegressionPopulation::Features RegressionPopulation::draw(const DrawId& init) const {
   Features out;
   const Index d = recipe_.dimension;
+  std::vector<double> on_coordinates;  // products of the target with sqrt(s_k) x_k
+  for (std::size_t k = 0; k < slope_.size(); ++k) on_coordinates.push_back(std::sqrt(variance_[k]) * slope_[k]);
   if (recipe_.linear()) {
-    for (std::size_t k = 0; k < slope_.size(); ++k) out.target.push_back(std::sqrt(variance_[k]) * slope_[k]);
+    out.target = on_coordinates;
     return out;
   }
   out.weights = normal_rows(init.stream(Stream::weights, 0), recipe_.sizes.back(), d);
+  if (recipe_.kind == RegressionKind::projections) {
+    for (auto row = out.weights.begin(); row != out.weights.end(); row += d)
+      out.target.push_back(std::inner_product(row, row + d, on_coordinates.begin(), 0.0));
+    return out;
+  }
   if (recipe_.sphere_weights) bring_to_length(out.weights, d, std::sqrt(static_cast<double>(d)));
   out.target.resize(static_cast<std::size_t>(recipe_.columns(recipe_.sizes.size() - 1)));
   if (recipe_.kind == RegressionKind::tangent) {
@@ -97,8 +106,8 @@ RegressionPopulation::Features RegressionPopulation::draw(const DrawId& init) co
   return out;
 }
 
-void RegressionPopulation::linear_products(std::span<const estimators::ProductBlock> blocks) const {
-  for (const estimators::ProductBlock& block : blocks)
+void RegressionPopulation::linear_products(std::span<const ProductBlock> blocks) const {
+  for (const ProductBlock& block : blocks)
     for (Index g = 0; g < block.groups; ++g)
       for (Index l = 0; l < block.left; ++l)
         for (Index r = 0; r < block.right; ++r) {
@@ -110,19 +119,40 @@ void RegressionPopulation::linear_products(std::span<const estimators::ProductBl
         }
 }
 
-void RegressionPopulation::products(const Features& a, const Features& b,
-                                    std::span<const estimators::ProductBlock> blocks) const {
+void RegressionPopulation::projection_products(const Features& a, const Features& b,
+                                               std::span<const ProductBlock> blocks) const {
+  const Index d = recipe_.dimension;
+  // W^T a, vector by vector: the coefficients on coordinates.
+  const auto on_coordinates = [d](const Features& features, const double* vectors, Index count, Index units) {
+    std::vector<double> out(static_cast<std::size_t>(count * d), 0.0);
+    for (Index v = 0; v < count; ++v)
+      for (Index j = 0; j < units; ++j)
+        for (Index k = 0; k < d; ++k)
+          out[static_cast<std::size_t>(v * d + k)] +=
+              vectors[v * units + j] * features.weights[static_cast<std::size_t>(j * d + k)];
+    return out;
+  };
+  for (const ProductBlock& block : blocks) {
+    const std::vector<double> left = on_coordinates(a, block.a, block.groups * block.left, block.units),
+                              right = on_coordinates(b, block.b, block.groups * block.right, block.units);
+    const ProductBlock inner{d, block.groups, block.left, block.right, left.data(), right.data(), block.out};
+    linear_products({&inner, 1});
+  }
+}
+
+void RegressionPopulation::products(const Features& a, const Features& b, std::span<const ProductBlock> blocks) const {
   if (recipe_.linear()) return linear_products(blocks);
+  if (recipe_.kind == RegressionKind::projections) return projection_products(a, b, blocks);
   if (recipe_.kind == RegressionKind::random_features)
     return estimators::random_feature_products(*overlap_, units(a), units(b), blocks);
   estimators::tangent_feature_products(units(a), units(b), blocks);
-  for (const estimators::ProductBlock& block : blocks)
+  for (const ProductBlock& block : blocks)
     for (Index k = 0; k < block.groups * block.left * block.right; ++k)
       block.out[k] /= static_cast<double>(recipe_.dimension);
 }
 
 double RegressionPopulation::target(const double* x) const {
-  if (recipe_.linear()) {
+  if (recipe_.on_coordinates()) {
     double sum = 0;
     for (std::size_t k = 0; k < slope_.size(); ++k) sum += slope_[k] * x[k];
     return sum;

@@ -31,12 +31,14 @@ class RegressionPopulation {
  private:
   estimators::Units units(const Features& features) const;
   void linear_products(std::span<const estimators::ProductBlock> blocks) const;
+  void projection_products(const Features& a, const Features& b,
+                           std::span<const estimators::ProductBlock> blocks) const;
 
   RegressionRecipe recipe_;
   std::vector<double> amplitudes_;            ///< F_l
   estimators::ZonalSeries target_, profile_;  ///< f* over x_1 / sqrt(d) (sphere); v over the cosine
   std::optional<estimators::FeatureOverlap> overlap_;
-  std::vector<double> variance_, slope_;  ///< linear: of each coordinate, and the target's coefficient on it
+  std::vector<double> variance_, slope_;  ///< of each coordinate, and the target's coefficient on it
 };
 
 }  // namespace widelab::experiments

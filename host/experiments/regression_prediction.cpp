@@ -24,7 +24,7 @@ PredictedRisk unknown() {
 
 void put(PredictedRisk& out, RiskNumber which, double value) { out[static_cast<std::size_t>(which)] = value; }
 
-theory::FeatureSpectrum linear_spectrum(const RegressionRecipe& recipe) {
+theory::FeatureSpectrum coordinate_spectrum(const RegressionRecipe& recipe) {
   theory::FeatureSpectrum spectrum;
   for (std::size_t g = 0; g < recipe.counts.size(); ++g)
     spectrum.groups.push_back({recipe.eigenvalues[g], static_cast<double>(recipe.counts[g]), recipe.target_power[g]});
@@ -36,8 +36,8 @@ theory::FeatureSpectrum linear_spectrum(const RegressionRecipe& recipe) {
 RegressionPrediction::RegressionPrediction(const RegressionRecipe& recipe) : recipe_(recipe) {
   problem_.examples = static_cast<double>(recipe.examples);
   problem_.noise_variance = recipe.noise_variance;
-  if (recipe.linear()) {
-    problem_.spectrum = linear_spectrum(recipe);
+  if (recipe.on_coordinates()) {
+    problem_.spectrum = coordinate_spectrum(recipe);
     source_ = "deterministic equivalent of the covariance's spectrum; isotropic at ridge 0: exact means";
   } else if (recipe.kind == RegressionKind::tangent && recipe.sphere_inputs) {
     source_ = "conjecture: deterministic equivalent with p = N d and the spectrum of the infinitely wide kernel";
@@ -115,6 +115,8 @@ PredictedRisk RegressionPrediction::equivalent(std::size_t size, std::size_t fil
   put(out, RiskNumber::same_features, risk.terms.bias2 + risk.terms.features);
   put(out, RiskNumber::independent, risk.terms.bias2);
   put(out, RiskNumber::train, risk.train);
+  if (problem.ridge > 0 && problem.noise_variance > 0)
+    put(out, RiskNumber::resolvent, problem.ridge / (problem.examples * risk.nu1));
   if (std::isfinite(risk.norm2)) put(out, RiskNumber::norm, risk.norm2);
   return out;
 }

@@ -14,8 +14,8 @@ namespace widelab::experiments {
 using PredictedRisk = std::array<double, kRiskNumbers>;
 
 /// Random features with inputs and weights on the sphere: the deterministic equivalent at finite d (Gegenbauer
-/// spectrum). Linear models: the same at p = infinity with the covariance's spectrum; isotropic Gaussian inputs at
-/// ridge 0: the exact means at finite n and d. Tangent features on the sphere: the mapping of
+/// spectrum). Projections: the same with the covariance's spectrum; linear models: at p = infinity. Isotropic Gaussian
+/// coordinates at ridge 0: the exact means at finite n and d. Tangent features on the sphere: the mapping of
 /// neural_tangent_regression, a conjecture. None elsewhere, and none where the mean is infinite.
 class RegressionPrediction {
  public:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -54,8 +55,8 @@ std::vector<KeySpec> regression_keys() {
   std::vector<KeySpec> keys{
       choice("regression.kind", "random-features",
              "random-features: sum_j a_j phi(<w_j, x> / sqrt(d)). tangent: sum_j <a_j, x> phi'(<w_j, x>) / sqrt(d).\n"
-             "linear: the coordinates of x themselves.",
-             {"random-features", "tangent", "linear"}),
+             "linear: the coordinates of x themselves. projections: sum_j a_j <w_j, x>, w_j ~ N(0, 1).",
+             {"random-features", "tangent", "linear", "projections"}),
       io::make_key("regression.activation", KeyType::text, "\"relu\"", "phi."),
       io::make_key("regression.dimension", KeyType::integer, "100", "d, coordinates of an input.", 3, 100000),
       io::make_key("regression.examples", KeyType::integer, "300", "n.", 2, 200000),
@@ -64,6 +65,9 @@ std::vector<KeySpec> regression_keys() {
           "N: numbers of random features, or of neurons of a tangent model, ascending. Of no meaning for linear\n"
           "models, which have the coordinates.",
           1, 4e9),
+      io::make_key("regression.size_ratios", KeyType::real_list, "[]",
+                   "Instead of sizes: columns over examples, N / n (tangent: N d / n), ascending; [] = not used.", 1e-6,
+                   1e6),
       choice("regression.ridge_convention", "mei-montanari",
              "What the ridges mean: sum (lambda |a|^2 beside sum_i), per-feature (lambda N), mean (lambda n),\n"
              "mei-montanari (lambda n N / d). All four are stored with the result.",
@@ -76,15 +80,22 @@ std::vector<KeySpec> regression_keys() {
              {"sphere", "gaussian"}),
       choice("regression.weights", "sphere", "Uniform on the sphere of radius sqrt(d), or N(0, 1).",
              {"sphere", "normal"}),
-      io::make_key("regression.target_power", KeyType::real_list, "[0.0, 1.0]",
-                   "E f_l^2 of the target's degrees l = 0, 1, ...; of linear models one for each group of eigenvalues.",
-                   0, 1e6),
+      io::make_key(
+          "regression.target_power", KeyType::real_list, "[0.0, 1.0]",
+          "E f_l^2 of the target's degrees l = 0, 1, ...; of linear models and projections one for each group of\n"
+          "eigenvalues.",
+          0, 1e6),
       io::make_key("regression.noise_variance", KeyType::real, "0.25", "Of the labels of the training examples.", 0,
                    1e6),
       io::make_key("regression.eigenvalues", KeyType::real_list, "[1.0]",
-                   "Linear models: variances of the coordinates, by group.", 1e-12, 1e12),
+                   "Linear models and projections: variances of the coordinates, by group.", 1e-12, 1e12),
       io::make_key("regression.counts", KeyType::integer_list, "[]",
                    "Coordinates in each group; [] = all in the one group.", 1, 1e6),
+      io::make_key(
+          "regression.power_law", KeyType::real_list, "[]",
+          "[a, b] instead of groups: coordinate k = 1, 2, .. has variance k^-a, and its share of the target's\n"
+          "power, 1 in all, is proportional to k^-b; [] = not used.",
+          0, 20),
       io::make_key("regression.ensembles", KeyType::integer_list, "[2, 8]",
                    "K: mean predictions of K models with their own features, on the same data.", 2, 1e9),
   };
@@ -96,11 +107,10 @@ std::vector<KeySpec> regression_keys() {
 
 namespace {
 
-void require_ascending(const std::vector<std::int64_t>& sizes) {
+void require_ascending(const std::string& key, const std::vector<std::int64_t>& sizes) {
   for (std::size_t k = 1; k < sizes.size(); ++k)
     if (sizes[k] <= sizes[k - 1])
-      throw RecipeError(
-          fmt::format("regression.sizes: {} after {}: must ascend without repetition", sizes[k], sizes[k - 1]));
+      throw RecipeError(fmt::format("{}: {} after {}: must ascend without repetition", key, sizes[k], sizes[k - 1]));
 }
 
 bool homogeneous(const Activation& activation) {
@@ -110,8 +120,25 @@ bool homogeneous(const Activation& activation) {
   });
 }
 
-void read_linear(const io::Recipe& recipe, RegressionRecipe& out) {
-  out.sizes = {out.dimension};
+/// Variances k^-a, target power proportional to k^-b and 1 in all, every coordinate a group.
+void read_power_law(const std::vector<double>& exponents, RegressionRecipe& out) {
+  if (exponents.size() != 2)
+    throw RecipeError(fmt::format("regression.power_law has {} entries: give [a, b], or [] for groups of eigenvalues",
+                                  exponents.size()));
+  double sum = 0;
+  out.target_power.clear();
+  for (Index k = 1; k <= out.dimension; ++k) {
+    out.eigenvalues.push_back(std::pow(static_cast<double>(k), -exponents[0]));
+    out.target_power.push_back(std::pow(static_cast<double>(k), -exponents[1]));
+    sum += out.target_power.back();
+  }
+  for (double& power : out.target_power) power /= sum;
+  out.counts.assign(static_cast<std::size_t>(out.dimension), 1);
+}
+
+void read_spectrum(const io::Recipe& recipe, RegressionRecipe& out) {
+  if (const std::vector<double>& exponents = recipe.reals("regression.power_law"); !exponents.empty())
+    return read_power_law(exponents, out);
   out.eigenvalues = recipe.reals("regression.eigenvalues");
   for (const std::int64_t count : recipe.integers("regression.counts")) out.counts.push_back(count);
   if (out.counts.empty() && out.eigenvalues.size() == 1) out.counts = {out.dimension};
@@ -122,17 +149,28 @@ void read_linear(const io::Recipe& recipe, RegressionRecipe& out) {
                     "regression.eigenvalues, adding up to regression.dimension = {}",
                     out.counts.size(), sum, out.eigenvalues.size(), out.dimension));
   if (out.target_power.size() != out.eigenvalues.size())
-    throw RecipeError(
-        fmt::format("regression.target_power has {} entries: a linear model needs one for each of its {} groups of "
-                    "eigenvalues",
-                    out.target_power.size(), out.eigenvalues.size()));
+    throw RecipeError(fmt::format(
+        "regression.target_power has {} entries: this regression.kind needs one for each of its {} groups of "
+        "eigenvalues",
+        out.target_power.size(), out.eigenvalues.size()));
+}
+
+std::vector<Index> read_sizes(const io::Recipe& recipe, const RegressionRecipe& out) {
+  const std::vector<double>& ratios = recipe.reals("regression.size_ratios");
+  std::vector<std::int64_t> sizes = recipe.integers("regression.sizes");
+  if (!ratios.empty()) sizes.clear();
+  const Index columns = out.kind == RegressionKind::tangent ? out.dimension : 1;
+  for (const double ratio : ratios)
+    sizes.push_back(std::llround(ratio * static_cast<double>(out.examples) / static_cast<double>(columns)));
+  if (sizes.empty()) throw RecipeError("regression.sizes = []: give the numbers of features, for example [150, 300]");
+  if (sizes.front() < 1)
+    throw RecipeError(fmt::format("regression.size_ratios begins with {}: less than half a feature at {} examples",
+                                  ratios.front(), out.examples));
+  require_ascending(ratios.empty() ? "regression.sizes" : "regression.size_ratios, as sizes", sizes);
+  return {sizes.begin(), sizes.end()};
 }
 
 void read_features(const io::Recipe& recipe, RegressionRecipe& out) {
-  const std::vector<std::int64_t>& sizes = recipe.integers("regression.sizes");
-  if (sizes.empty()) throw RecipeError("regression.sizes = []: give the numbers of features, for example [150, 300]");
-  require_ascending(sizes);
-  out.sizes.assign(sizes.begin(), sizes.end());
   const std::string& name = recipe.text("regression.activation");
   out.activation = parse_activation(name);
   const bool relu =
@@ -159,9 +197,10 @@ void read_features(const io::Recipe& recipe, RegressionRecipe& out) {
 RegressionRecipe regression_from(const io::Recipe& recipe) {
   RegressionRecipe out;
   const std::string& kind = recipe.text("regression.kind");
-  out.kind = kind == "linear"    ? RegressionKind::linear
-             : kind == "tangent" ? RegressionKind::tangent
-                                 : RegressionKind::random_features;
+  out.kind = kind == "linear"        ? RegressionKind::linear
+             : kind == "projections" ? RegressionKind::projections
+             : kind == "tangent"     ? RegressionKind::tangent
+                                     : RegressionKind::random_features;
   out.dimension = recipe.integer("regression.dimension");
   out.examples = recipe.integer("regression.examples");
   out.sphere_inputs = recipe.text("regression.inputs") == "sphere";
@@ -175,8 +214,10 @@ RegressionRecipe regression_from(const io::Recipe& recipe) {
     throw RecipeError("regression.ridges = [] and regression.times = []: give at least one ridge or time");
   out.target_power = recipe.reals("regression.target_power");
   out.noise_variance = recipe.real("regression.noise_variance");
-  if (out.linear())
-    read_linear(recipe, out);
+  out.sizes = out.linear() ? std::vector<Index>{out.dimension} : read_sizes(recipe, out);
+  if (!out.linear()) out.size_ratios = recipe.reals("regression.size_ratios");
+  if (out.on_coordinates())
+    read_spectrum(recipe, out);
   else
     read_features(recipe, out);
   return out;
@@ -189,7 +230,9 @@ std::string describe_regression(const io::Recipe& recipe) {
     return io::canonical_text(recipe.content().values.at(path));
   };
   const std::string kind = value("regression.kind");
-  const std::string features = kind == "linear" ? "linear regression" : value("regression.activation") + " " + kind;
+  const std::string features = kind == "linear"        ? "linear regression"
+                               : kind == "projections" ? "random projections"
+                                                       : value("regression.activation") + " " + kind;
   return fmt::format("{}, d = {}, n = {}, noise variance {}", features, value("regression.dimension"),
                      value("regression.examples"), value("regression.noise_variance"));
 }

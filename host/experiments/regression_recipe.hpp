@@ -4,9 +4,10 @@
 //   random-features  f = sum_j a_j phi(<w_j, x> / sqrt(d)), j < N; |w_j|^2 = d or w_j ~ N(0, 1_d)
 //   tangent          f = sum_j <a_j, x> phi'(<w_j, x>) / sqrt(d): the first layer of a two-layer network, N d columns
 //   linear           f = sum_k a_k sqrt(s_k) x_k, k < d: no random features
+//   projections      f = sum_j a_j <w_j, (sqrt(s_k) x_k)_k>, w_j ~ N(0, 1_d): linear random features of any spectrum
 // fitted by min sum_i (y_i - f_i)^2 + ridge |a|^2, or by gradient flow. The target is f* = sum_l F_l psi_l with psi_l a
 // function of <u, x> of degree l and of E psi_l^2 = 1 (Gegenbauer, or Hermite for Gaussian inputs), and for linear
-// models a sum over coordinates. No law knows a direction, so that u is the first coordinate.
+// models and projections a sum over coordinates. No law knows a direction, so that u is the first coordinate.
 #pragma once
 
 #include <string>
@@ -19,22 +20,25 @@
 
 namespace widelab::experiments {
 
-enum class RegressionKind { random_features, tangent, linear };
+enum class RegressionKind { random_features, tangent, linear, projections };
 
 struct RegressionRecipe {
   RegressionKind kind = RegressionKind::random_features;
   Activation activation = Relu{};
   Index dimension = 1, examples = 1;
-  std::vector<Index> sizes;  ///< N, ascending; for linear models the dimension alone
+  std::vector<Index> sizes;         ///< N, ascending; for linear models the dimension alone
+  std::vector<double> size_ratios;  ///< where sizes were asked for as columns over examples; else empty
   bool sphere_inputs = true, sphere_weights = true;
   theory::RidgeConvention convention = theory::RidgeConvention::sum;
   std::vector<double> ridges, times;  ///< filters: first the ridges, then the times
-  std::vector<double> target_power;   ///< F_l^2 by degree; for linear models by group of eigenvalues
-  std::vector<double> eigenvalues;    ///< linear: of the covariance, by group,
+  std::vector<double> target_power;   ///< F_l^2 by degree; on coordinates by group of eigenvalues
+  std::vector<double> eigenvalues;    ///< s_k: of the covariance, by group,
   std::vector<Index> counts;          ///< and how many coordinates have them
   double noise_variance = 0;
 
   bool linear() const { return kind == RegressionKind::linear; }
+  /// Whether the target is a sum over coordinates, which have a spectrum.
+  bool on_coordinates() const { return linear() || kind == RegressionKind::projections; }
   /// Independent draws of features in a replicate: a linear model has none to draw.
   Index feature_draws() const { return linear() ? 1 : 2; }
   Index columns(std::size_t size) const;

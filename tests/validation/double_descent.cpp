@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "host/estimators/joint_test.hpp"
 #include "host/estimators/significance.hpp"
-#include "host/experiments/regression_cell.hpp"
-#include "host/experiments/regression_prediction.hpp"
 #include "host/theory/mei_montanari.hpp"
+#include "tests/validation/regression_draws.hpp"
 
 namespace widelab::experiments {
 namespace {
+
+using test::predictions;
 
 constexpr double kAlpha = 1e-3;
 
@@ -31,50 +31,14 @@ struct Scene {
 
 Scene measured(RegressionRecipe recipe, Index replicates) {
   Scene scene;
-  scene.cell.recipe = std::move(recipe);
-  scene.cell.init_key = 11;
-  scene.cell.data_key = 12;
-  scene.cell.noise_key = 13;
-  scene.cell.limits.workers = 2;
-  scene.samples.replicates = replicates;
-  scene.samples.numbers = static_cast<Index>(scene.cell.entries() * kRiskNumbers);
-  scene.samples.values.resize(static_cast<std::size_t>(replicates * scene.samples.numbers));
-  measure_regressions(
-      scene.cell, [](const RidgePathProblem& problem) { cpu::ridge_path(problem); }, 0, replicates,
-      scene.samples.values.data());
+  scene.cell = test::regression_cell(std::move(recipe), 11, "scene");
+  scene.samples = test::draw(scene.cell, replicates);
   return scene;
-}
-
-/// Predictions for all numbers of a row, from a recipe that may have a fault; NaN where there is none.
-std::vector<double> predictions(const RegressionRecipe& recipe) {
-  std::vector<double> out;
-  const RegressionPrediction prediction(recipe);
-  for (std::size_t s = 0; s < recipe.sizes.size(); ++s)
-    for (std::size_t f = 0; f < recipe.filters(); ++f) {
-      const PredictedRisk risk = prediction.at(s, f);
-      out.insert(out.end(), risk.begin(), risk.end());
-    }
-  return out;
 }
 
 /// All numbers with a prediction that is not 0, judged together.
 estimators::JointVerdict verdict(const Scene& scene, const std::vector<double>& predicted) {
-  estimators::GroupSample sample;
-  std::vector<double> values;
-  sample.groups = scene.samples.replicates;
-  sample.counts.assign(static_cast<std::size_t>(sample.groups), 1.0);
-  std::vector<Index> columns;
-  for (std::size_t k = 0; k < predicted.size(); ++k)
-    if (std::isfinite(predicted[k]) && predicted[k] > 1e-12) {
-      columns.push_back(static_cast<Index>(k));
-      values.push_back(predicted[k]);
-    }
-  sample.entries = static_cast<Index>(columns.size());
-  for (Index r = 0; r < sample.groups; ++r)
-    for (const Index column : columns) sample.values.push_back(scene.samples.at(r, column));
-  estimators::JointOptions options;
-  options.key = 17;
-  return estimators::joint_test(sample, values, options);
+  return test::judge_together(scene.samples, predicted, 17);
 }
 
 std::string shown(const estimators::JointVerdict& v) {

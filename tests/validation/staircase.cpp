@@ -8,10 +8,7 @@
 #include <cmath>
 #include <map>
 
-#include "host/estimators/joint_test.hpp"
-#include "host/experiments/staircase_cell.hpp"
-#include "host/runtime/backend.hpp"
-#include "widelab/rng/replicate_ids.hpp"
+#include "tests/validation/regression_draws.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -23,16 +20,6 @@ constexpr Index kDimension = 12, kReplicates = 128;
 constexpr std::uint64_t kSeed = 11;
 const std::vector<std::string> kModels{"exp", "inverse(20)", "ntk", "random-features"};
 const double kShare = kFamily / static_cast<double>(kModels.size() + 1);
-
-Network relu_network(Index depth, double sigma_b) {
-  MlpShape shape;
-  shape.input_dim = kDimension;
-  shape.widths.assign(static_cast<std::size_t>(depth), 8);  // limits do not depend on it
-  InitChoice choice;
-  choice.sigma_w = {std::sqrt(2.0)};
-  choice.sigma_b = sigma_b;
-  return make_network(shape, choice);
-}
 
 StaircaseCell kernel_cell(theory::SphereKernel kernel) {
   StaircaseCell cell;
@@ -49,7 +36,8 @@ StaircaseCell kernel_cell(theory::SphereKernel kernel) {
 }
 
 StaircaseCell model(const std::string& name) {
-  if (name == "ntk") return kernel_cell(theory::network_kernel(relu_network(1, 1.0), theory::NetworkKernel::ntk));
+  if (name == "ntk")
+    return kernel_cell(theory::network_kernel(test::relu_network(1, 1.0, kDimension), theory::NetworkKernel::ntk));
   if (name != "random-features") return kernel_cell(theory::parse_sphere_kernel(name));
   StaircaseCell cell = kernel_cell(theory::exponential_kernel());
   cell.kind = StaircaseCell::Kind::random_features;
@@ -60,18 +48,8 @@ StaircaseCell model(const std::string& name) {
   return cell;
 }
 
-/// Replicates x numbers.
-Samples draw(StaircaseCell cell, const std::string& name, Index replicates = kReplicates) {
-  cell.data_key = role_key(kSeed, "data", name);
-  cell.noise_key = role_key(kSeed, "label_noise", name);
-  cell.init_key = role_key(kSeed, "init", name);
-  const auto backend = runtime::make_backend("cpu");
-  Samples samples;
-  samples.replicates = replicates;
-  samples.numbers = static_cast<Index>(cell.sizes.size() * cell.numbers_per_size());
-  samples.values.resize(static_cast<std::size_t>(samples.replicates * samples.numbers));
-  measure_staircase(cell, curve_solver(*backend), 0, replicates, samples.values.data());
-  return samples;
+Samples draw(const StaircaseCell& cell, const std::string& name, Index replicates = kReplicates) {
+  return test::draw(test::keyed(cell, kSeed, name), replicates);
 }
 
 /// One draw of every model serves all verdicts on it.
@@ -81,32 +59,9 @@ const Samples& drawn(const std::string& name) {
   return found != all.end() ? found->second : all.emplace(name, draw(model(name), name)).first->second;
 }
 
-/// Samples against what `assumed` predicts: excess risk, training error, and coefficients on their stair, from .05 to
-/// .95. Nearer to 0 and 1 they scatter so little that the equivalent's own error, of relative order 1/d in 1 - L,
-/// shows.
 JointVerdict verdict(const Samples& samples, const StaircaseCell& assumed, const std::string& what) {
-  std::vector<Index> columns;
-  std::vector<double> predicted;
-  for (std::size_t s = 0; s < assumed.sizes.size(); ++s) {
-    const StairPrediction prediction = predict_staircase(assumed, s);
-    const auto add = [&](Index column, std::size_t number) {
-      columns.push_back(column);
-      predicted.push_back(prediction.numbers[number]);
-    };
-    add(assumed.number(s, StairNumber::excess), static_cast<std::size_t>(StairNumber::excess));
-    add(assumed.number(s, StairNumber::train), static_cast<std::size_t>(StairNumber::train));
-    for (std::size_t l = 1; l < assumed.degrees(); ++l)
-      if (std::abs(prediction.numbers[kStairNumbers + l] - 0.5) < 0.45) add(assumed.learned(s, l), kStairNumbers + l);
-  }
-  estimators::GroupSample groups;
-  groups.groups = samples.replicates;
-  groups.entries = static_cast<Index>(columns.size());
-  groups.counts.assign(static_cast<std::size_t>(samples.replicates), 1.0);
-  for (Index r = 0; r < samples.replicates; ++r)
-    for (const Index column : columns) groups.values.push_back(samples.at(r, column));
-  estimators::JointOptions options;
-  options.key = role_key(kSeed, "bootstrap", what);
-  const JointVerdict result = estimators::joint_test(groups, predicted, options);
+  const JointVerdict result =
+      test::judge_together(samples, test::predictions(assumed), role_key(kSeed, "bootstrap", what));
   std::printf("  %s: max|z| = %.2f (p = %.2g), chi^2/dof = %.2f (p = %.2g)\n", what.c_str(), result.max_z,
               result.max_z_p, result.chi2 / result.dof, result.chi2_p);
   return result;
@@ -172,8 +127,8 @@ TEST(Staircase, AMeanRidgeGivesTheCurveOfItsSums) {
 
 TEST(Staircase, ReluWithoutBiasesNeverLearnsDegreeThreeWithOneHiddenLayerAndDoesWithTwo) {
   for (const theory::NetworkKernel kind : {theory::NetworkKernel::nngp, theory::NetworkKernel::ntk}) {
-    StaircaseCell one = kernel_cell(theory::network_kernel(relu_network(1, 0), kind)), two = one;
-    two.kernel = theory::network_kernel(relu_network(2, 0), kind);
+    StaircaseCell one = kernel_cell(theory::network_kernel(test::relu_network(1, 0, kDimension), kind)), two = one;
+    two.kernel = theory::network_kernel(test::relu_network(2, 0, kDimension), kind);
     two.spectrum = theory::sphere_spectrum(two.kernel, kDimension, 40);
     two.coefficient = two.spectrum.eigenvalue;
     const Samples shallow = draw(one, "shallow", 20), deep = draw(two, "deep", 20);

@@ -76,8 +76,6 @@ inline bool falls_as_power(const MeasuredCurve& curve, double exponent, double a
          exponent <= interval.exponent_hi;
 }
 
-inline bool falls_as_inverse_width(const MeasuredCurve& curve, double alpha) {
-  return falls_as_power(curve, 1, alpha);
-}
+inline bool falls_as_inverse_width(const MeasuredCurve& curve, double alpha) { return falls_as_power(curve, 1, alpha); }
 
 }  // namespace widelab::test
