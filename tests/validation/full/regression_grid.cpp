@@ -21,7 +21,7 @@ namespace {
 constexpr Index kRuns = 200;
 constexpr double kSuspect = 3.5, kFamily = 0.01;
 constexpr std::uint64_t kFirstSeed = 101, kSecondSeed = 202;
-constexpr std::size_t kCells = 17;
+constexpr std::size_t kCells = 18;
 
 constexpr const char* kRiskNames[] = {"signal",      "noise", "same data", "same data, noise", "same features",
                                       "independent", "train", "norm",      "resolvent",        "condition"};
