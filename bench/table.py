@@ -133,6 +133,9 @@ def size_text(size):
         widths, members = ([str(group[key]) for group in size["groups"]] for key in ("n", "members"))
         return (f"n={'/'.join(widths)} H={size['H']} d={size['d']} k={size['k']} B={size['B']} E={'+'.join(members)}"
                 f" {size['steps']} steps")
+    if "relative_ridge" in size:
+        sizes = f"N={size['step']}..{size['step'] * size['count']} ({size['count']} sizes)"
+        return f"n={size['n']} d={size['d']} {sizes} ridge {size['relative_ridge']:.0e} |A|"
     members = f" E={size['members']}" if size["members"] > 1 else ""
     return f"N={size['N']} n={size['n']} L={size['L']} d={size['d']}{members}"
 

@@ -32,6 +32,9 @@ PEERS = {
     "torch-func": ("train_torch_func.py", "torch"),
     "torch-bmm": ("train_torch_bmm.py", "torch"),
     "jax-scan": ("train_jax.py", "jax"),
+    "scipy": ("ridge_scipy.py", "scipy"),
+    "sklearn": ("ridge_sklearn.py", "scipy"),
+    "torch-gram": ("ridge_torch.py", "torch"),
 }
 NTK = {"L": 3, "d": 64, "activation": "relu", "sigma_w": 2 ** 0.5, "dtype": "float32", "members": 1,
         "weights": "given"}
@@ -49,6 +52,11 @@ def train(name, widths, members, goals, steps, **size):
             "peers": TRAIN_PEERS, "steps": steps, **size}
 
 
+def ridge(name, relative_ridge, goals, **size):
+    return {"op": "ridge_path", "name": name, "n": 4000, "d": 100, "step": 160, "count": 50, "checked": [13, 25, 50],
+            "relative_ridge": relative_ridge, "goals": goals, "peers": ["scipy", "sklearn", "torch-gram"], **size}
+
+
 NO_GOALS = (None, None, None)
 JOBS = {
     "cpu": [
@@ -60,6 +68,8 @@ JOBS = {
         train("S4", [64], 32, NO_GOALS, 64, d=784, H=1, k=10),
         train("X1", [16, 32, 64, 128], 32, (None, None, 2), 100),
         train("MNIST", [64], 100, NO_GOALS, 40, d=784, H=0, k=10, B=50),
+        ridge("R1", 1e-8, {"scipy": 8, "torch-gram": 3}),
+        ridge("R1 near-ridgeless", 1e-14, {"scipy": 4, "torch-gram": 1.2}),
     ],
     "cuda": [
         ntk("K1", {"jax": 2, "torch": 2}, ["jax", "torch"], N=512, n=4096, members=64),
@@ -72,14 +82,16 @@ JOBS = {
         train("M2", [1024], 64, NO_GOALS, 100, B=128, N=4096),
         train("W1", [16384], 1, (2.2, 2.2, 2.2), 200, H=1),
         train("X1", [16, 32, 64, 128], 256, (None, None, 5), 200, N=4096),
+        ridge("R1", 1e-8, {}, n=16000, step=640),
     ],
 }
 QUICK = {"ntk": {"N": 24, "n": 96, "d": 16, "weights": "given"},
          "train": {"groups": [{"n": 12, "members": 3}, {"n": 20, "members": 2}], "N": 64, "B": 8, "steps": 20,
-                   "turn_seconds": 0}}
+                   "turn_seconds": 0},
+         "ridge_path": {"n": 60, "d": 10, "step": 10, "count": 12, "checked": [2, 6, 12]}}
 
 
-NOT_SIZE = ("op", "name", "threads", "device", "folder", "checked_steps", "turn_seconds")
+NOT_SIZE = ("op", "name", "threads", "device", "folder", "checked_steps", "turn_seconds", "checked")
 
 
 def spread(values):

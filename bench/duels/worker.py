@@ -7,7 +7,7 @@ Arrays in `folder`: x.npy (N x d), w0.npy .. wL.npy (fan_out x fan_in, entries N
 The network: h_0 = x, z_l = sigma_w / sqrt(fan_in) W_l h_(l-1), h_l = relu(z_l), one linear output; no biases.
 The kernel: sum over all weights of df(x_i)/dw df(x_j)/dw.
 
-Training duel: see train_peer.py.
+Training duel: see train_peer.py. Ridge duel: see ridge_peer.py.
 
 Requests, one a line on standard input, and the answers, one JSON object a line on standard output:
   (start)  {"peer", "version", "variant", "error", "seconds", "variants"}: warmed up and compiled; NTK: error = ||out - ntk|| /
