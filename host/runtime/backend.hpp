@@ -32,7 +32,6 @@ class Backend {
   virtual void ntk(const NtkProblem<float>& problem) = 0;
   virtual void ntk(const NtkProblem<double>& problem) = 0;
   virtual void law_exact_ntk(const LawExactProblem& problem) = 0;
-  /// The ridge ops have no CUDA code: PlanError there.
   virtual void ridge_path(const RidgePathProblem& problem) = 0;
   virtual void kernel_ridge_path(const KernelRidgePathProblem& problem) = 0;
   /// Engines fused, gemm and reference, whichever the problem names; the reference is in double: RecipeError in fp32.

@@ -7,6 +7,7 @@
 #include "kernels/cuda/support/device_array.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
+#include "widelab/ops/ridge_checks.hpp"
 
 namespace widelab::runtime {
 namespace {
@@ -65,10 +66,44 @@ class UploadedWeights {
   std::optional<cuda::DeviceArray<T>> array_;
 };
 
-/// An op that exists on the CPU alone.
-[[noreturn]] void refuse_op(const std::string& op) {
-  throw PlanError("op " + op + " has no CUDA code in this release: take --device cpu");
-}
+/// An array that the device reads; nothing where host is null.
+class Uploaded {
+ public:
+  Uploaded(cuda::Context& context, const char* name, const double* host, Index size) {
+    if (host) array_.emplace(context, name, host, size);
+  }
+  const double* device() const { return array_ ? array_->data() : nullptr; }
+
+ private:
+  std::optional<cuda::DeviceArray<double>> array_;
+};
+
+/// The results that a ridge path and a kernel ridge path have in common: `length` coefficients a row.
+template <class Problem>
+class RidgeResults {
+ public:
+  RidgeResults(cuda::Context& context, const Problem& problem, Index length)
+      : cases_(problem.members * static_cast<Index>(problem.sizes.size() * problem.filters.size())),
+        each_(problem.targets_per_example),
+        coefficients_(context, "coefficients", problem.coefficients, cases_ * each_ * length),
+        predictions_(context, "predictions", problem.predictions, cases_ * problem.test_examples * each_),
+        residuals_(context, "residuals", problem.residuals, cases_ * each_ * each_),
+        norms_(context, "norms", problem.norms, cases_ * each_ * each_) {}
+
+  void hand_to(Problem& problem) const {
+    problem.coefficients = coefficients_.device();
+    problem.predictions = predictions_.device();
+    problem.residuals = residuals_.device();
+    problem.norms = norms_.device();
+  }
+  void fetch() const {
+    for (const Result<double>* result : {&coefficients_, &predictions_, &residuals_, &norms_}) result->fetch();
+  }
+
+ private:
+  Index cases_, each_;
+  Result<double> coefficients_, predictions_, residuals_, norms_;
+};
 
 class CudaBackend final : public Backend {
  public:
@@ -104,8 +139,41 @@ class CudaBackend final : public Backend {
     outputs.fetch();
   }
 
-  void ridge_path(const RidgePathProblem&) override { refuse_op("ridge_path"); }
-  void kernel_ridge_path(const KernelRidgePathProblem&) override { refuse_op("kernel_ridge_path"); }
+  void ridge_path(const RidgePathProblem& problem) override {
+    check_ridge_path(problem);
+    const FeatureSource& source = problem.features;
+    const Index copies = source.shared_inputs ? 1 : problem.members;
+    const Index test_copies = source.kind == FeatureKind::given ? copies : 1;
+    const Uploaded inputs(*context_, "inputs", source.inputs, copies * problem.examples * source.dimension),
+        tests(*context_, "test inputs", problem.test_inputs, test_copies * problem.test_examples * source.dimension),
+        targets(*context_, "targets", problem.targets,
+                problem.members * problem.examples * problem.targets_per_example);
+    const RidgeResults results(*context_, problem, problem.columns());
+    RidgePathProblem there = problem;
+    there.features.inputs = inputs.device();
+    there.test_inputs = tests.device();
+    there.targets = targets.device();
+    results.hand_to(there);
+    cuda::ridge_path(*context_, there);
+    results.fetch();
+  }
+
+  void kernel_ridge_path(const KernelRidgePathProblem& problem) override {
+    check_kernel_ridge_path(problem);
+    const Index n = problem.examples, members = problem.members;
+    const Uploaded kernels(*context_, "kernels", problem.kernels, (problem.shared_kernels ? 1 : members) * n * n),
+        targets(*context_, "targets", problem.targets, members * n * problem.targets_per_example),
+        cross(*context_, "cross kernels", problem.cross,
+              (problem.shared_cross ? 1 : members) * problem.test_examples * n);
+    const RidgeResults results(*context_, problem, n);
+    KernelRidgePathProblem there = problem;
+    there.kernels = kernels.device();
+    there.targets = targets.device();
+    there.cross = cross.device();
+    results.hand_to(there);
+    cuda::kernel_ridge_path(*context_, there);
+    results.fetch();
+  }
 
   void train(const TrainProblem<float>& problem) override {
     if (problem.engine == TrainEngine::reference) refuse_fp32_reference();

@@ -64,9 +64,8 @@ class KernelMember {
     std::size_t solved = 0;
     for (; solved < lengths.size(); ++solved) {
       const Extremes e = extremes[solved];
-      if (ridge == 0 && !(e.largest <= kRidgeConditionLimit * e.smallest)) break;
-      reports_[solved * filters_ + f] = {RidgeMethod::dual, e.smallest,
-                                         e.smallest > 0 ? e.largest / e.smallest : HUGE_VAL, 0.0, lengths[solved]};
+      if (!least_squares::trusted(ridge, e)) break;
+      reports_[solved * filters_ + f] = least_squares::factor_report(RidgeMethod::dual, e, lengths[solved]);
     }
     if (solved == 0) return 0;
     lengths.resize(solved);

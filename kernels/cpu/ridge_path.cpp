@@ -22,27 +22,13 @@ RidgeMember::RidgeMember(const RidgePathProblem& p, const RidgeWorkload& w, Inde
 }
 
 SegmentSolution::SegmentSolution(const RidgeMember& member, const RidgeSegment& segment, bool in_example_space)
-    : first(segment.first),
-      last(segment.last),
-      filters(member.problem.filters.size()),
-      each(member.targets_per_example()),
-      columns(member.work.columns(segment.last - 1)),
-      examples(member.examples()),
-      by_examples(in_example_space),
-      reports((segment.last - segment.first) * member.problem.filters.size()) {
+    : SegmentRows(member.work, segment), by_examples(in_example_space), reports(cases()) {
   coefficients.resize(static_cast<std::size_t>(rows() * columns));
   residuals.resize(static_cast<std::size_t>(rows() * examples));
   if (by_examples) dual.resize(static_cast<std::size_t>(rows() * examples));
 }
 
 namespace {
-
-/// Numbers of columns in use in every size of a segment.
-std::vector<Index> lengths_of(const RidgeMember& member, const SegmentSolution& solution) {
-  std::vector<Index> lengths;
-  for (std::size_t s = solution.first; s < solution.last; ++s) lengths.push_back(member.work.columns(s));
-  return lengths;
-}
 
 /// a = Z^T alpha, by panels of columns.
 void coefficients_from_dual(const RidgeMember& member, SegmentSolution& out) {
@@ -55,7 +41,7 @@ void coefficients_from_dual(const RidgeMember& member, SegmentSolution& out) {
       tiled_gemm(rows, count, n, 1.0, {out.dual_row(out.first, f), n}, {panel.data(), n, Op::transposed}, 0.0,
                  out.coefficient_row(out.first, f) + c, out.columns, member.parallel);
   }
-  const NestedRows nested(lengths_of(member, out), out.each, false);
+  const NestedRows nested(lengths_of(member.work, out), out.each, false);
   for (std::size_t f = 0; f < out.filters; ++f) nested.truncate(out.coefficient_row(out.first, f), out.columns);
 }
 
@@ -137,9 +123,7 @@ void write(const RidgeMember& member, SegmentSolution& solution) {
 }
 
 void solve_segment(const RidgeMember& member, const RidgeSegment& segment, DualSweep& sweep) {
-  const bool by_features =
-      segment.method == RidgeMethod::primal_prefix ||
-      (segment.method == RidgeMethod::spectral && member.work.columns(segment.last - 1) <= member.examples());
+  const bool by_features = least_squares::by_features(segment, member.work);
   SegmentSolution solution(member, segment, !by_features);
   if (segment.method == RidgeMethod::primal_prefix) {
     solve_primal(member, solution);

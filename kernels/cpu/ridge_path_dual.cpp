@@ -6,11 +6,10 @@
 #include "widelab/base/contract.hpp"
 
 namespace widelab::cpu {
-namespace {
 
-double condition_of(const Extremes& e) { return e.smallest > 0 ? e.largest / e.smallest : HUGE_VAL; }
-
-}  // namespace
+using least_squares::condition_of;
+using least_squares::factor_report;
+using least_squares::kSchurBaseCondition;
 
 const Buffer<double>& DualSweep::advance(Index columns) {
   const Index n = member_.examples();
@@ -52,7 +51,7 @@ void DualSweep::solve_size(std::size_t size, const std::vector<std::size_t>& fil
   for (const std::size_t f : filters) {
     const double ridge = member_.ridge(f);
     const Factor factor = factorise(ridge, ridge > 0 ? HUGE_VAL : kRidgeConditionLimit);
-    if (factor.order < n || (ridge == 0 && !(condition_of(factor.extremes) <= kRidgeConditionLimit))) {
+    if (factor.order < n || !least_squares::trusted(ridge, factor.extremes)) {
       add_task(failed, size, f);
       continue;
     }
@@ -61,8 +60,7 @@ void DualSweep::solve_size(std::size_t size, const std::vector<std::size_t>& fil
     tiled_solve_rows(targets, n, {factor.l.data(), n, Op::transposed}, alpha, n, member_.parallel);
     tiled_solve_rows(targets, n, {factor.l.data(), n}, alpha, n, member_.parallel);
     for (Index k = 0; k < targets * n; ++k) out.residual_row(size, f)[k] = ridge * alpha[k];
-    out.report(size, f) = {RidgeMethod::dual, factor.extremes.smallest, condition_of(factor.extremes), 0.0,
-                           std::min(n, member_.work.columns(size))};
+    out.report(size, f) = factor_report(RidgeMethod::dual, factor.extremes, std::min(n, member_.work.columns(size)));
   }
 }
 
@@ -179,8 +177,7 @@ void DualSweep::solve_from_base(const Factor& base, std::size_t filter, SegmentS
     const double* row = alpha.data() + static_cast<Index>(k) * targets * n;
     std::copy_n(row, targets * n, out.dual_row(s, filter));
     for (Index i = 0; i < targets * n; ++i) out.residual_row(s, filter)[i] = ridge * row[i];
-    out.report(s, filter) = {RidgeMethod::schur_prefix, extremes[k].smallest, condition_of(extremes[k]), 0.0,
-                             std::min(n, member_.work.columns(s))};
+    out.report(s, filter) = factor_report(RidgeMethod::schur_prefix, extremes[k], std::min(n, member_.work.columns(s)));
   }
 }
 

@@ -7,14 +7,6 @@
 namespace widelab::cpu {
 namespace {
 
-/// Sizes [first, last of those with at most `order` columns).
-std::vector<Index> lengths_up_to(const RidgeMember& member, const SegmentSolution& out, Index order) {
-  std::vector<Index> lengths;
-  for (std::size_t s = out.first; s < out.last && member.work.columns(s) <= order; ++s)
-    lengths.push_back(member.work.columns(s));
-  return lengths;
-}
-
 /// Extreme eigenvalues of every leading block, unless neither reports nor the limit on the condition need them.
 std::vector<Extremes> extremes_of(const RidgeMember& member, const std::vector<Index>& lengths, const Buffer<double>& l,
                                   Index stride, double ridge) {
@@ -68,20 +60,22 @@ void solve_primal(const RidgeMember& member, SegmentSolution& out) {
       l.swap(equations.gram);
     for (Index k = 0; k < columns; ++k) l[static_cast<std::size_t>(k * (columns + 1))] += member.ridge(f);
     const Index order = tiled_cholesky(columns, l.data(), columns, member.parallel);
-    const std::vector<Index> lengths = lengths_up_to(member, out, order);
-    std::vector<Extremes> extremes;
-    if (!lengths.empty()) {
-      substitute(member, l, columns, lengths, equations.right, f, out);
-      extremes = extremes_of(member, lengths, l, columns, member.ridge(f));
-    }
-    for (std::size_t s = out.first; s < out.last; ++s) {
-      const std::size_t k = s - out.first;
-      const Extremes e = k < extremes.size() ? extremes[k] : Extremes{};
-      if (k >= extremes.size() || (member.ridge(f) == 0 && !(e.largest <= kRidgeConditionLimit * e.smallest)))
-        add_task(failed, s, f);
+    std::vector<Index> lengths = lengths_of(member.work, out, order);
+    const std::vector<Extremes> extremes =
+        lengths.empty() ? std::vector<Extremes>{} : extremes_of(member, lengths, l, columns, member.ridge(f));
+    // The condition grows from size to size: what follows after a block that cannot be trusted cannot be either, and
+    // its tiny pivots would spoil the sizes before.
+    std::size_t solved = 0;
+    while (solved < lengths.size() && least_squares::trusted(member.ridge(f), extremes[solved])) ++solved;
+    lengths.resize(solved);
+    if (solved > 0) substitute(member, l, columns, lengths, equations.right, f, out);
+    for (std::size_t k = 0; k < out.sizes(); ++k) {
+      const std::size_t s = out.first + k;
+      if (k < solved)
+        out.report(s, f) = least_squares::factor_report(RidgeMethod::primal_prefix, extremes[k],
+                                                        std::min(member.examples(), member.work.columns(s)));
       else
-        out.report(s, f) = {RidgeMethod::primal_prefix, e.smallest, e.smallest > 0 ? e.largest / e.smallest : HUGE_VAL,
-                            0.0, std::min(member.examples(), member.work.columns(s))};
+        add_task(failed, s, f);
     }
   }
   solve_spectral(member, failed, out);

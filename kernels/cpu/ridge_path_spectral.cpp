@@ -58,15 +58,6 @@ void solve_examples(const RidgeMember& member, const std::vector<SpectralTask>& 
 
 }  // namespace
 
-void add_task(std::vector<SpectralTask>& tasks, std::size_t size, std::size_t filter) {
-  const auto at = std::lower_bound(tasks.begin(), tasks.end(), size,
-                                   [](const SpectralTask& task, std::size_t s) { return task.size < s; });
-  if (at != tasks.end() && at->size == size)
-    at->filters.push_back(filter);
-  else
-    tasks.insert(at, {size, {filter}});
-}
-
 void solve_spectral(const RidgeMember& member, const std::vector<SpectralTask>& tasks, SegmentSolution& out) {
   if (tasks.empty()) return;
   if (out.by_examples)

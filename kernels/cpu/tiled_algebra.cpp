@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <utility>
 
 #include "kernels/cpu/buffer.hpp"
@@ -134,7 +133,7 @@ std::vector<double> normalise_rows(const std::vector<Index>& lengths, Index stri
     double square = 0;
     for (Index k = 0; k < lengths[s]; ++k) square += row[k] * row[k];
     norms.push_back(std::sqrt(square));
-    const double factor = square > 0 && std::isfinite(square) ? 1 / norms.back() : 0.0;
+    const double factor = least_squares::unit_factor(square);
     for (Index k = 0; k < lengths[s]; ++k) row[k] = factor > 0 ? row[k] * factor : 0.0;
   }
   return norms;
@@ -142,21 +141,17 @@ std::vector<double> normalise_rows(const std::vector<Index>& lengths, Index stri
 
 /// Largest growth of each row under repeated application.
 std::vector<double> growth(const std::vector<Index>& lengths, Index stride, const RowOperator& apply) {
-  constexpr int kSteps = 4;
   Buffer<double> x(lengths.size() * static_cast<std::size_t>(stride));
   std::fill(x.begin(), x.end(), 0.0);
   for (std::size_t s = 0; s < lengths.size(); ++s)
-    for (Index k = 0; k < lengths[s]; ++k) {
-      const auto hash = static_cast<std::uint64_t>(k + 1) * 0x9E3779B97F4A7C15ull;
-      x[s * static_cast<std::size_t>(stride) + static_cast<std::size_t>(k)] = (hash >> 40) % 2 == 0 ? 1.0 : -1.0;
-    }
+    for (Index k = 0; k < lengths[s]; ++k)
+      x[s * static_cast<std::size_t>(stride) + static_cast<std::size_t>(k)] = least_squares::start_sign(k);
   normalise_rows(lengths, stride, x.data());
   std::vector<double> largest(lengths.size(), 0.0);
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < least_squares::kPowerSteps; ++step) {
     apply(x.data());
     const std::vector<double> norms = normalise_rows(lengths, stride, x.data());
-    for (std::size_t s = 0; s < norms.size(); ++s)
-      largest[s] = std::isfinite(norms[s]) ? std::max(largest[s], norms[s]) : HUGE_VAL;
+    for (std::size_t s = 0; s < norms.size(); ++s) largest[s] = least_squares::larger_growth(largest[s], norms[s]);
   }
   return largest;
 }
@@ -167,7 +162,8 @@ std::vector<Extremes> estimate_extremes(const std::vector<Index>& lengths, Index
                                         const RowOperator& solve) {
   const std::vector<double> largest = growth(lengths, stride, multiply), inverse = growth(lengths, stride, solve);
   std::vector<Extremes> out;
-  for (std::size_t s = 0; s < lengths.size(); ++s) out.push_back({inverse[s] > 0 ? 1 / inverse[s] : 0.0, largest[s]});
+  for (std::size_t s = 0; s < lengths.size(); ++s)
+    out.push_back(least_squares::extremes_of_growth(largest[s], inverse[s]));
   return out;
 }
 

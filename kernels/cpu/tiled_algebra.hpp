@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/blas.hpp"
 #include "kernels/cpu/triangular.hpp"
+#include "kernels/shared/ridge_diagnosis.hpp"
 #include "widelab/base/types.hpp"
 
 namespace widelab::cpu {
@@ -60,17 +61,13 @@ class NestedRows {
   std::vector<Block> blocks_;
 };
 
-/// Extreme eigenvalues of positive definite matrices, one for each row of a block of vectors.
-struct Extremes {
-  double smallest = 0, largest = 0;
-};
+using least_squares::Extremes;
 
 /// A block of rows x <- A_s x_s, or A_s^-1 x_s, for all rows s at once.
 using RowOperator = std::function<void(double* x)>;
 
-/// By four steps of power and four of inverse iteration from one start vector of signs; `lengths[s]`: how many leading
-/// entries of row s are in use. `smallest` is never below the true one, `largest` never above. An inverse that
-/// overflows gives smallest = 0.
+/// Of the matrix of each row, by a few steps of power and of inverse iteration from one start vector of signs;
+/// `lengths[s]`: how many leading entries of row s are in use.
 std::vector<Extremes> estimate_extremes(const std::vector<Index>& lengths, Index stride, const RowOperator& multiply,
                                         const RowOperator& solve);
 

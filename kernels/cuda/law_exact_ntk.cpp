@@ -77,7 +77,7 @@ class Sampler {
         sizes_(sizes),
         n_(sizes.inputs),
         columns_(sizes.columns()),
-        functions_(context, n_, columns_) {
+        functions_(context, columns_) {
     work_.take_buffers(context.arena, sizes);
   }
 

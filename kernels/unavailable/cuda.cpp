@@ -3,9 +3,11 @@
 #include "widelab/base/errors.hpp"
 #include "widelab/ops/forward.hpp"
 #include "widelab/ops/init.hpp"
+#include "widelab/ops/kernel_ridge_path.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
 #include "widelab/ops/nngp.hpp"
 #include "widelab/ops/ntk.hpp"
+#include "widelab/ops/ridge_path.hpp"
 #include "widelab/ops/train.hpp"
 
 namespace widelab::cuda {
@@ -41,6 +43,8 @@ void nngp(Context&, const NngpProblem<double>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<float>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<double>&) { not_compiled(); }
 void law_exact_ntk(Context&, const LawExactProblem&) { not_compiled(); }
+void ridge_path(Context&, const RidgePathProblem&) { not_compiled(); }
+void kernel_ridge_path(Context&, const KernelRidgePathProblem&) { not_compiled(); }
 void train(Context&, const TrainProblem<float>&) { not_compiled(); }
 void train(Context&, const TrainProblem<double>&) { not_compiled(); }
 

@@ -18,60 +18,8 @@ using test::RidgeResult;
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
 
-/// K = X X^T of normal X, n x `rank`, over the rank; the cross kernel belongs to other rows of the same law.
-struct KernelCase {
-  Index members = 2, examples = 17, rank = 40, targets = 2, tests = 3;
-  std::vector<Index> sizes{1, 2, 5, 16, 17};
-  std::vector<SpectralFilter> filters{ridge(0.1), ridge(2.0)};
-  bool shared_cross = true, shared_kernels = false;
-
-  template <class Op>
-  RidgeResult solve(Op op) const {
-    const Index copies = shared_kernels ? 1 : members;
-    std::vector<double> k;
-    for (Index m = 0; m < copies; ++m) {
-      const std::vector<double> x = test::normals<double>(examples, rank, static_cast<std::uint64_t>(20 + m));
-      for (Index i = 0; i < examples; ++i)
-        for (Index j = 0; j < examples; ++j) {
-          double sum = 0;
-          for (Index c = 0; c < rank; ++c)
-            sum += x[static_cast<std::size_t>(i * rank + c)] * x[static_cast<std::size_t>(j * rank + c)];
-          k.push_back(j > i ? -77.0 : sum / static_cast<double>(rank));  // the upper triangle is not read
-        }
-    }
-    const std::vector<double> y = test::normals<double>(members * examples, targets, 12);
-    const std::vector<double> cross = test::normals<double>((shared_cross ? 1 : members) * tests, examples, 13);
-    KernelRidgePathProblem p;
-    p.members = members;
-    p.examples = examples;
-    p.targets_per_example = targets;
-    p.kernels = k.data();
-    p.shared_kernels = shared_kernels;
-    p.targets = y.data();
-    p.sizes = sizes;
-    p.filters = filters;
-    p.cross = cross.data();
-    p.shared_cross = shared_cross;
-    p.test_examples = tests;
-    RidgeResult out = test::outputs_of(p, examples);
-    op(p);
-    return out;
-  }
-  RidgeResult on_cpu() const {
-    return solve([](const KernelRidgePathProblem& p) { cpu::kernel_ridge_path(p); });
-  }
-  RidgeResult by_reference() const {
-    return solve([](const KernelRidgePathProblem& p) { reference::kernel_ridge_path(p); });
-  }
-};
-
-double distance(const std::vector<double>& a, const std::vector<double>& b, double scale) {
-  double worst = 0;
-  for (const double v : b) scale = std::max(scale, std::abs(v));
-  for (std::size_t k = 0; k < a.size(); ++k)
-    worst = std::isfinite(a[k]) ? std::max(worst, std::abs(a[k] - b[k])) : INFINITY;
-  return worst / scale;
-}
+using test::distance;
+using test::KernelCase;
 
 /// n roundings times the condition; a flow amplifies an eigenvalue's error by at most 1 + t times the largest.
 double tolerance(const KernelCase& c, std::size_t k, const RidgeResult& exact) {

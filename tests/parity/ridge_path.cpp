@@ -13,23 +13,13 @@
 namespace widelab {
 namespace {
 
+using test::distance;
 using test::flow;
 using test::ridge;
 using test::RidgeCase;
 using test::RidgeResult;
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
-
-/// Largest |a - b| over the largest |b| or `scale`.
-double distance(const std::vector<double>& a, const std::vector<double>& b, double scale) {
-  double worst = 0;
-  for (const double v : b) scale = std::max(scale, std::abs(v));
-  for (std::size_t k = 0; k < a.size(); ++k) {
-    if (!std::isfinite(a[k])) return INFINITY;
-    worst = std::max(worst, std::abs(a[k] - b[k]));
-  }
-  return worst / scale;
-}
 
 /// How far rounding may move a solution: a Gram matrix carries `length` roundings, and what is solved with it as many
 /// times its condition; a flow for the time t amplifies an eigenvalue's error by at most 1 + t times the largest.

@@ -1,6 +1,8 @@
 // Ridge paths of awkward sizes, with their results in vectors.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tests/support/random_problem.hpp"
@@ -87,6 +89,62 @@ inline std::vector<double> part(const std::vector<double>& all, std::size_t k, s
   const std::size_t each = all.size() / cases;
   return {all.begin() + static_cast<std::ptrdiff_t>(k * each),
           all.begin() + static_cast<std::ptrdiff_t>((k + 1) * each)};
+}
+
+/// K = X X^T of normal X, n x `rank`, over the rank; the cross kernel belongs to other rows of the same law.
+struct KernelCase {
+  Index members = 2, examples = 17, rank = 40, targets = 2, tests = 3;
+  std::vector<Index> sizes{1, 2, 5, 16, 17};
+  std::vector<SpectralFilter> filters{ridge(0.1), ridge(2.0)};
+  bool shared_cross = true, shared_kernels = false;
+
+  template <class Op>
+  RidgeResult solve(Op op) const {
+    const Index copies = shared_kernels ? 1 : members;
+    std::vector<double> k;
+    for (Index m = 0; m < copies; ++m) {
+      const std::vector<double> x = normals<double>(examples, rank, static_cast<std::uint64_t>(20 + m));
+      for (Index i = 0; i < examples; ++i)
+        for (Index j = 0; j < examples; ++j) {
+          double sum = 0;
+          for (Index c = 0; c < rank; ++c)
+            sum += x[static_cast<std::size_t>(i * rank + c)] * x[static_cast<std::size_t>(j * rank + c)];
+          k.push_back(j > i ? NAN : sum / static_cast<double>(rank));  // the upper triangle is not read
+        }
+    }
+    const std::vector<double> y = normals<double>(members * examples, targets, 12);
+    const std::vector<double> cross = normals<double>((shared_cross ? 1 : members) * tests, examples, 13);
+    KernelRidgePathProblem p;
+    p.members = members;
+    p.examples = examples;
+    p.targets_per_example = targets;
+    p.kernels = k.data();
+    p.shared_kernels = shared_kernels;
+    p.targets = y.data();
+    p.sizes = sizes;
+    p.filters = filters;
+    p.cross = cross.data();
+    p.shared_cross = shared_cross;
+    p.test_examples = tests;
+    RidgeResult out = outputs_of(p, examples);
+    op(p);
+    return out;
+  }
+  RidgeResult on_cpu() const {
+    return solve([](const KernelRidgePathProblem& p) { cpu::kernel_ridge_path(p); });
+  }
+  RidgeResult by_reference() const {
+    return solve([](const KernelRidgePathProblem& p) { reference::kernel_ridge_path(p); });
+  }
+};
+
+/// Largest |a - b| over the largest |b| or `scale`; infinite where a is not finite.
+inline double distance(const std::vector<double>& a, const std::vector<double>& b, double scale) {
+  double worst = 0;
+  for (const double v : b) scale = std::max(scale, std::abs(v));
+  for (std::size_t k = 0; k < a.size(); ++k)
+    worst = std::isfinite(a[k]) ? std::max(worst, std::abs(a[k] - b[k])) : INFINITY;
+  return worst / scale;
 }
 
 }  // namespace widelab::test

@@ -64,5 +64,10 @@ void kernel_ridge_path(const KernelRidgePathProblem& problem);
 namespace cpu {
 void kernel_ridge_path(const KernelRidgePathProblem& problem);
 }
+namespace cuda {
+/// Kernels, targets, cross kernels and results but reports are device memory; sizes, filters and reports are the
+/// host's. PlanError where a member does not fit in the workspace.
+void kernel_ridge_path(Context& context, const KernelRidgePathProblem& problem);
+}  // namespace cuda
 
 }  // namespace widelab

@@ -106,5 +106,11 @@ void ridge_path(const RidgePathProblem& problem);
 namespace cpu {
 void ridge_path(const RidgePathProblem& problem);
 }
+namespace cuda {
+struct Context;
+/// Inputs, targets and results but reports are device memory; ids, sizes, filters and reports are the host's.
+/// PlanError where a member does not fit in the workspace.
+void ridge_path(Context& context, const RidgePathProblem& problem);
+}  // namespace cuda
 
 }  // namespace widelab

@@ -1,25 +1,12 @@
 // Compiled with --fmad=false --ftz=false --prec-div=true --prec-sqrt=true: bitwise the CPU's fused training.
 #include "kernels/cuda/fused/fused_kernel.hpp"
 
+#include "kernels/cuda/fused/block_team.hpp"
 #include "kernels/cuda/fused/fused_body.hpp"
 #include "kernels/cuda/support/launch.hpp"
 
 namespace widelab::cuda {
 namespace {
-
-/// The threads of a block. The host side of these functions exists because a body for every device may call them, and
-/// is never run.
-struct BlockTeam {
-#if defined(__CUDA_ARCH__)
-  WIDELAB_HD int rank() const { return static_cast<int>(threadIdx.x); }
-  WIDELAB_HD int size() const { return static_cast<int>(blockDim.x); }
-  WIDELAB_HD void sync() const { __syncthreads(); }
-#else
-  WIDELAB_HD int rank() const { return 0; }
-  WIDELAB_HD int size() const { return 1; }
-  WIDELAB_HD void sync() const {}
-#endif
-};
 
 template <class T>
 __global__ void __launch_bounds__(kMostFusedThreads, 1)

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels/cuda/support/blas.hpp"
 #include "kernels/cuda/support/errors.hpp"
 #include "kernels/cuda/support/row_tiling.cuh"
@@ -36,44 +34,13 @@ __global__ void __launch_bounds__(kThreads) clear_dead_kernel(RowTiling tiling, 
 
 }  // namespace
 
-GramFunctions::GramFunctions(Context& context, Index order, Index larger_order)
+GramFunctions::GramFunctions(Context& context, Index largest_order)
     : context_(context),
-      vectors_(context, "eigenvectors", larger_order * larger_order),
-      scaled_(context, "scaled eigenvectors", larger_order * larger_order),
-      values_(context, "eigenvalues", larger_order),
-      flags_(context, "eigensolver flags", 2),
-      device_workspace_(context, "eigensolver workspace", 0) {
-  WIDELAB_CUDA(cusolverDnCreateParams(&parameters_));
-  std::size_t most_on_device = 0, most_on_host = 0;
-  for (const Index n : {order, larger_order}) {
-    std::size_t on_device = 0, on_host = 0;
-    WIDELAB_CUDA(cusolverDnXsyevd_bufferSize(context.solver, parameters_, CUSOLVER_EIG_MODE_VECTOR,
-                                             CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, vectors_.data(), n, CUDA_R_64F,
-                                             values_.data(), CUDA_R_64F, &on_device, &on_host));
-    most_on_device = std::max(most_on_device, on_device);
-    most_on_host = std::max(most_on_host, on_host);
-  }
-  device_workspace_ = DeviceArray<unsigned char>(context, "eigensolver workspace", static_cast<Index>(most_on_device));
-  host_workspace_.resize(most_on_host);
-}
-
-GramFunctions::~GramFunctions() { static_cast<void>(cusolverDnDestroyParams(parameters_)); }
-
-void GramFunctions::decompose(const double* gram, Index order) {
-  const std::size_t bytes = static_cast<std::size_t>(order * order) * sizeof(double);
-  if (order == 1) {
-    const double one = 1.0;
-    WIDELAB_CUDA(cudaMemcpyAsync(values_.data(), gram, sizeof(double), cudaMemcpyDeviceToDevice, context_.stream));
-    WIDELAB_CUDA(cudaMemcpyAsync(vectors_.data(), &one, sizeof(double), cudaMemcpyHostToDevice, context_.stream));
-    return;
-  }
-  WIDELAB_CUDA(cudaMemcpyAsync(vectors_.data(), gram, bytes, cudaMemcpyDeviceToDevice, context_.stream));
-  // Column-major and row-major are the same for a symmetric matrix; eigenvector k comes back contiguous, as "row" k.
-  WIDELAB_CUDA(cusolverDnXsyevd(context_.solver, parameters_, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, order,
-                                CUDA_R_64F, vectors_.data(), order, CUDA_R_64F, values_.data(), CUDA_R_64F,
-                                device_workspace_.data(), static_cast<std::size_t>(device_workspace_.size()),
-                                host_workspace_.data(), host_workspace_.size(), flags_.data()));
-}
+      solver_(context),
+      vectors_(context, "eigenvectors", largest_order * largest_order),
+      scaled_(context, "scaled eigenvectors", largest_order * largest_order),
+      values_(context, "eigenvalues", largest_order),
+      flags_(context, "eigensolver flags", 2) {}
 
 void GramFunctions::recompose(Index order, bool inverse, double* out) {
   const RowTiling tiling = row_tiling(order, order);
@@ -96,7 +63,9 @@ void GramFunctions::evaluate(const double* gram, Index order, double* root, doub
     if (pseudo_inverse) WIDELAB_CUDA(cudaMemsetAsync(pseudo_inverse, 0xFF, bytes, context_.stream));
     return;
   }
-  decompose(gram, order);
+  WIDELAB_CUDA(cudaMemcpyAsync(vectors_.data(), gram, static_cast<std::size_t>(order * order) * sizeof(double),
+                               cudaMemcpyDeviceToDevice, context_.stream));
+  solver_.eigenvectors(order, vectors_.data(), values_.data(), flags_.data());
   recompose(order, false, root);
   launch(context_, "clear_dead_kernel", tiling.grid(), clear_dead_kernel, tiling, gram, root);
   if (pseudo_inverse) recompose(order, true, pseudo_inverse);
