@@ -13,6 +13,8 @@ const Experiment& kernel_drift();  // kernel_drift.cpp: how far training moves t
 const Experiment& coord_check();   // coord_check.cpp: movement of pre-activations over widths; learning-rate transfer
 const Experiment& trained_double_descent();  // trained_double_descent.cpp: risk of trained networks and linearisations
 const Experiment& staircase();     // staircase.cpp: learning curves on the sphere, degree by degree
+const Experiment& lazy_gap();      // lazy_gap.cpp: hidden directions found by networks, linearisations, regressions
 const Experiment& double_descent();  // double_descent.cpp: risk of feature regressions, with every term of the variance
+const Experiment& pool_regression();  // pool_regression.cpp: regression on real data and its equivalent
 
 }  // namespace widelab::experiments

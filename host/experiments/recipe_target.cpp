@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "host/data/label_coding.hpp"
 #include "host/data/make_dataset.hpp"
@@ -24,12 +25,31 @@ std::string lines(const std::vector<data::NameDoc>& list) {
   return text;
 }
 
-/// Rows of data.target.coefficients: one, or one for each direction of a multi-index target.
-std::vector<std::vector<double>> coefficient_rows(const io::Recipe& recipe) {
+/// Coefficients of a link that is a Hermite series; empty for others.
+std::vector<double> series_coefficients(const Activation& link) {
+  return visit(link, [](const auto& phi) -> std::vector<double> {
+    if constexpr (std::is_same_v<std::decay_t<decltype(phi)>, HermiteSeries>) return {phi.c, phi.c + phi.degree + 1};
+    return {};
+  });
+}
+
+/// Rows of coefficients: one, or one for each direction of a multi-index target. A series as the link of an orthogonal
+/// polynomial target stands for them, because lists cannot be swept.
+std::vector<std::vector<double>> coefficient_rows(const io::Recipe& recipe, const Activation& link) {
+  const std::string& kind = recipe.text("data.target.kind");
+  const std::vector<double> series =
+      kind == "hermite" || kind == "gegenbauer" ? series_coefficients(link) : std::vector<double>{};
   const std::vector<double>& all = recipe.reals("data.target.coefficients");
-  const auto rows = recipe.text("data.target.kind") == "multi-index"
-                        ? static_cast<std::size_t>(recipe.integer("data.target.directions"))
-                        : std::size_t{1};
+  if (!series.empty()) {
+    const KeySpec& key = *io::find_key(recipe.schema(), "data.target.coefficients");
+    if (io::Value(all) != io::parse_value(key, key.default_value, key.path))
+      throw RecipeError("data.target.link = \"" + recipe.text("data.target.link") +
+                        "\" and data.target.coefficients both give the coefficients of data.target.kind = \"" + kind +
+                        "\": leave the latter at " + key.default_value + ", or set the link to \"relu\"");
+    return {series};
+  }
+  const auto rows =
+      kind == "multi-index" ? static_cast<std::size_t>(recipe.integer("data.target.directions")) : std::size_t{1};
   if (all.empty() || all.size() % rows != 0)
     throw RecipeError(fmt::format(
         "data.target.coefficients has {} numbers, which are no {} equal rows (data.target.directions): give "
@@ -49,8 +69,8 @@ data::TargetSpec target_from(const io::Recipe& recipe) {
   target.kind = recipe.text("data.target.kind");
   if (target.kind == "none") throw RecipeError("data.target.kind = \"none\": training needs a target");
   target.outputs = recipe.integer("model.outputs");
-  target.coefficients = coefficient_rows(recipe);
   target.link = parse_activation(recipe.text("data.target.link"));
+  target.coefficients = coefficient_rows(recipe, target.link);
   target.teacher_shape.widths.assign(static_cast<std::size_t>(recipe.integer("data.target.teacher_depth")),
                                      recipe.integer("data.target.teacher_width"));
   target.teacher_shape.outputs = target.outputs;
@@ -69,9 +89,11 @@ data::DataSpec learning_spec(const io::Recipe& recipe) {
   return spec;
 }
 
+/// The key knows no sweep coordinate: all cells see the same examples.
+DrawId data_id(std::uint64_t seed) { return {role_key(seed, "data", ""), 0}; }
+
 data::Dataset draw(const data::DataSpec& spec, std::uint64_t seed) {
-  // Neither key knows a sweep coordinate: all cells see the same examples.
-  return data::make_dataset(spec, DrawId{role_key(seed, "data", ""), 0}, DrawId{role_key(seed, "label_noise", ""), 0});
+  return data::make_dataset(spec, data_id(seed), DrawId{role_key(seed, "label_noise", ""), 0});
 }
 
 void check_outputs(const io::Recipe& recipe, const data::Dataset& set) {
@@ -116,7 +138,9 @@ std::vector<KeySpec> target_keys(const std::string& kind, int test_examples) {
           "row.",
           -1e100, 1e100),
       key("target.directions", KeyType::integer, "1", "multi-index: number of directions.", 1, 1e6),
-      key("target.link", KeyType::text, "\"relu\"", "single-index: an activation."),
+      key("target.link", KeyType::text, "\"relu\"",
+          "single-index: an activation. hermite, gegenbauer: hermite(k) or hermite-series(c0,c1,..) here stands for\n"
+          "data.target.coefficients, in the polynomials of the kind."),
       key("target.teacher_width", KeyType::integer, "8", "teacher: width of its hidden layers.", 1, 1e6),
       key("target.teacher_depth", KeyType::integer, "1", "teacher: number of hidden layers.", 1, 250),
       key("target.teacher_activation", KeyType::text, "\"relu\"", "teacher: its activation."),
@@ -178,14 +202,27 @@ LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed) {
   return out;
 }
 
+HiddenDirections hidden_directions(const io::Recipe& recipe, std::uint64_t seed, Index dimension) {
+  const data::DataSpec spec = learning_spec(recipe);
+  HiddenDirections out;
+  out.directions = data::target_directions(spec, data_id(seed), dimension);
+  out.count = static_cast<Index>(out.directions.size()) / dimension;
+  if (out.count == 0)
+    throw RecipeError("data.target.kind = \"" + spec.target.kind +
+                      "\" has no hidden directions: take \"linear\", \"hermite\", \"gegenbauer\", \"single-index\" "
+                      "or \"multi-index\"");
+  out.power = data::power_by_degree(spec, data_id(seed));
+  return out;
+}
+
 data::Dataset make_stream_part(const io::Recipe& recipe, std::uint64_t seed, Index first, Index count) {
   data::DataSpec spec = learning_spec(recipe);
   if (const std::string step = joint_step(spec); !step.empty())
     throw RecipeError("data.preprocessing \"" + step +
                       "\" depends on all examples of a set, which a stream does not have: leave it out, or use another "
                       "train.order");
-  // Test examples come first in the law, so that no example of the stream is among them.
-  spec.first = recipe.integer("data.test_examples") + first;
+  // The stream follows after training and test examples, so that none of it is among them.
+  spec.first = recipe.integer("data.examples") + recipe.integer("data.test_examples") + first;
   spec.examples = count;
   data::Dataset part = draw(spec, seed);
   check_outputs(recipe, part);

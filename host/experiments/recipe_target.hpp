@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "host/data/dataset.hpp"
@@ -27,7 +28,17 @@ LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed);
 /// and after the test examples, so that no two share an example. Throws RecipeError as make_learning_data does.
 std::vector<data::Dataset> more_training_sets(const io::Recipe& recipe, std::uint64_t seed, Index count);
 
-/// Examples [first, first + count) of the training law, for online learning.
+/// What a target with hidden directions consists of.
+struct HiddenDirections {
+  std::vector<double> directions;            ///< count x d
+  Index count = 0;                           ///< A, of all outputs
+  std::optional<std::vector<double>> power;  ///< of the first output's target by degree; none = not known exactly
+};
+
+/// RecipeError for targets without directions.
+HiddenDirections hidden_directions(const io::Recipe& recipe, std::uint64_t seed, Index dimension);
+
+/// Examples [first, first + count) of the training law beyond those of make_learning_data, for online learning.
 data::Dataset make_stream_part(const io::Recipe& recipe, std::uint64_t seed, Index first, Index count);
 
 }  // namespace widelab::experiments

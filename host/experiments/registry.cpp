@@ -6,9 +6,17 @@ namespace widelab::experiments {
 namespace {
 
 const std::vector<const Experiment*>& all() {
-  static const std::vector<const Experiment*> list{&ntk_limit(),    &ntk_map(),      &train(),
-                                                    &ntk_dynamics(), &kernel_drift(), &coord_check(),
-                                                    &trained_double_descent(), &staircase(), &double_descent()};
+  static const std::vector<const Experiment*> list{&ntk_limit(),
+                                                   &ntk_map(),
+                                                   &train(),
+                                                   &ntk_dynamics(),
+                                                   &kernel_drift(),
+                                                   &coord_check(),
+                                                   &trained_double_descent(),
+                                                   &staircase(),
+                                                   &double_descent(),
+                                                   &lazy_gap(),
+                                                   &pool_regression()};
   return list;
 }
 

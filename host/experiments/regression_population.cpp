@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "host/experiments/normal_rows.hpp"
 #include "host/theory/sphere_spectrum.hpp"
@@ -69,9 +70,11 @@ RegressionPopulation::RegressionPopulation(const RegressionRecipe& recipe) : rec
     profile_.coefficients = hermite_coefficients(recipe.activation, 1.0, degrees);
     for (std::size_t l = 0; l < amplitudes_.size(); ++l) profile_.coefficients[l] *= amplitudes_[l];
   }
-  overlap_ = homogeneous_overlap(recipe.activation);
-  if (!overlap_ && recipe.sphere_weights) overlap_ = FeatureOverlap::zonal(overlap_series(recipe));
-  if (!overlap_) overlap_ = FeatureOverlap::gaussian(recipe.activation);
+  if (const std::optional<FeatureOverlap> closed = homogeneous_overlap(recipe.activation))
+    overlap_ = *closed;
+  else
+    overlap_ = recipe.sphere_weights ? FeatureOverlap::zonal(overlap_series(recipe))
+                                     : FeatureOverlap::gaussian(recipe.activation);
 }
 
 estimators::Units RegressionPopulation::units(const Features& features) const {
@@ -144,7 +147,7 @@ void RegressionPopulation::products(const Features& a, const Features& b, std::s
   if (recipe_.linear()) return linear_products(blocks);
   if (recipe_.kind == RegressionKind::projections) return projection_products(a, b, blocks);
   if (recipe_.kind == RegressionKind::random_features)
-    return estimators::random_feature_products(*overlap_, units(a), units(b), blocks);
+    return estimators::random_feature_products(overlap_, units(a), units(b), blocks);
   estimators::tangent_feature_products(units(a), units(b), blocks);
   for (const ProductBlock& block : blocks)
     for (Index k = 0; k < block.groups * block.left * block.right; ++k)

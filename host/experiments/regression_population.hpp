@@ -2,7 +2,6 @@
 // law of the inputs.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,7 +36,7 @@ class RegressionPopulation {
   RegressionRecipe recipe_;
   std::vector<double> amplitudes_;            ///< F_l
   estimators::ZonalSeries target_, profile_;  ///< f* over x_1 / sqrt(d) (sphere); v over the cosine
-  std::optional<estimators::FeatureOverlap> overlap_;
+  estimators::FeatureOverlap overlap_;
   std::vector<double> variance_, slope_;  ///< of each coordinate, and the target's coefficient on it
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/experiments/curve_sizes.hpp"
 #include "host/experiments/recipe_model.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/staircase_cell.hpp"
@@ -27,7 +28,7 @@ std::vector<KeySpec> staircase_keys() {
     spec.choices = std::move(choices);
     return spec;
   };
-  return {
+  std::vector<KeySpec> keys{
       choice("curve.kind", "kernel",
              "kernel: kernel ridge regression over the number of examples. random-features: phi = model.activation,\n"
              "weights on the sphere, over the number of features at curve.examples examples.",
@@ -37,12 +38,6 @@ std::vector<KeySpec> staircase_keys() {
                              "arccos t) / 2 pi,\nnngp and ntk = infinitely wide network of [model] at |x|^2 = d.")),
       sweepable(io::make_key("curve.dimension", KeyType::integer, "12", "d; inputs are uniform on the sphere of R^d.",
                              theory::kLeastSphereDimension, 4096)),
-      io::make_key("curve.sizes", KeyType::integer_list, "[]",
-                   "Numbers of examples (random-features: of features), ascending; [] = the next three keys.", 1,
-                   100000),
-      io::make_key("curve.first", KeyType::integer, "10", "Smallest size.", 1, 100000),
-      io::make_key("curve.last", KeyType::integer, "300", "Largest size.", 1, 100000),
-      io::make_key("curve.points", KeyType::integer, "12", "Number of sizes, evenly spaced in the logarithm.", 1, 1000),
       io::make_key("curve.examples", KeyType::integer, "300", "random-features: number of examples n.", 1, 100000),
       io::make_key("curve.target_power", KeyType::real_list, "[0.0, 0.4, 0.3, 0.2, 0.1]",
                    "E f_l^2 of the target's degrees l = 0, 1, ...; coefficients are reported of all of them.", 0, 1e6),
@@ -54,6 +49,9 @@ std::vector<KeySpec> staircase_keys() {
              "sum: as above, one factorisation a curve. mean: lambda times n, for kernels a factorisation a size.",
              {"sum", "mean"}),
   };
+  const std::vector<KeySpec> sizes = curve_size_keys(10, 300, 12);
+  keys.insert(keys.end(), sizes.begin(), sizes.end());
+  return keys;
 }
 
 double StaircaseCell::sum_ridge(std::size_t size) const {
@@ -82,27 +80,6 @@ theory::SphereKernel read_kernel(const io::Recipe& recipe, Index dimension) {
   return theory::parse_sphere_kernel(text);
 }
 
-std::vector<Index> read_sizes(const io::Recipe& recipe) {
-  std::vector<Index> sizes;
-  for (const std::int64_t size : recipe.integers("curve.sizes")) {
-    if (!sizes.empty() && size <= sizes.back())
-      throw RecipeError(fmt::format("curve.sizes: {} after {}: must ascend without repetition", size, sizes.back()));
-    sizes.push_back(size);
-  }
-  if (!sizes.empty()) return sizes;
-  const std::int64_t first = recipe.integer("curve.first"), last = recipe.integer("curve.last"),
-                     points = recipe.integer("curve.points");
-  if (last < first) throw RecipeError(fmt::format("curve.last = {}: must be at least curve.first = {}", last, first));
-  if (points == 1) return {last};
-  const double ratio = std::log(static_cast<double>(last) / static_cast<double>(first));
-  for (std::int64_t k = 0; k < points; ++k) {
-    const double share = static_cast<double>(k) / static_cast<double>(points - 1);
-    const auto size = static_cast<Index>(std::llround(static_cast<double>(first) * std::exp(share * ratio)));
-    if (sizes.empty() || size > sizes.back()) sizes.push_back(size);
-  }
-  return sizes;
-}
-
 std::string key_text(const StaircaseCell& cell) {
   return fmt::format("{:016x}{:016x}{:016x}", cell.data_key, cell.noise_key, cell.init_key);
 }
@@ -114,7 +91,7 @@ StaircaseCell staircase_from(const io::Recipe& recipe) {
   cell.kind =
       recipe.text("curve.kind") == "kernel" ? StaircaseCell::Kind::kernel : StaircaseCell::Kind::random_features;
   cell.dimension = recipe.integer("curve.dimension");
-  cell.sizes = read_sizes(recipe);
+  cell.sizes = curve_sizes(recipe);
   cell.target_power = recipe.reals("curve.target_power");
   cell.noise_variance = recipe.real("curve.noise_variance");
   cell.ridge = recipe.real("curve.ridge");

@@ -16,66 +16,9 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Training loss |f - y|^2 a training example, and all outputs on the evaluation inputs. A linearised network's outputs
-/// are f_0 plus what training added: f / gamma - f_0 / gamma + f_0.
-class PredictionObserver : public engine::Observer {
- public:
-  PredictionObserver(Index outputs, Index numbers, double gamma)
-      : outputs_(outputs), numbers_(numbers), kept_(1 - gamma) {}
-  std::string name() const override { return "predictions"; }
-  Index entries() const override { return numbers_; }
-  engine::ObserverNeeds needs() const override { return {.outputs = true, .train_outputs = true}; }
-  void observe(const engine::MemberView& member, std::span<double> out) const override {
-    double squares = 0;
-    for (std::size_t i = 0; i < member.train_outputs.size(); ++i) {
-      const double residual = member.train_outputs[i] - member.train_targets[i];
-      squares += residual * residual;
-    }
-    out[0] = squares / (static_cast<double>(member.train_outputs.size()) / static_cast<double>(outputs_));
-    for (std::size_t i = 0; i < member.outputs.size(); ++i)
-      out[i + 1] = member.outputs[i] - kept_ * member.first_outputs[i];
-  }
-
- private:
-  Index outputs_, numbers_;
-  double kept_;  ///< share of f_0 / gamma that is taken off
-};
-
 Index block_of(Index replicate) { return replicate / kBlock; }
 Index init_of(Index replicate) { return 2 * block_of(replicate) + (replicate / 2) % 2; }
 Index data_of(Index replicate) { return 2 * block_of(replicate) + replicate % 2; }
-
-/// Outputs of a network as it is drawn, N x k.
-std::vector<double> initial_outputs(runtime::Backend& backend, const Network& network, const DrawId& init,
-                                    const engine::TrainSet& set) {
-  std::vector<double> out(static_cast<std::size_t>(set.examples * network.shape.outputs));
-  ForwardProblem<double> problem;
-  problem.network = &network;
-  problem.weights = {1, &init, nullptr};
-  problem.inputs = matrix_view(set.inputs.data(), set.examples, network.shape.input_dim);
-  problem.outputs = out.data();
-  backend.forward(problem);
-  return out;
-}
-
-/// A training set for each network, with targets y - f_0 + f_0 / gamma.
-void shift_targets(TrainedCell& cell, runtime::Backend& backend, const Network& original) {
-  engine::TrainTask& task = cell.training.spec.task;
-  std::vector<engine::TrainSet> own;
-  for (Index r = 0; r < cell.training.spec.replicates; ++r) {
-    const MemberSettings settings = cell.training.spec.member(static_cast<std::uint32_t>(r));
-    engine::TrainSet set = task.datasets[static_cast<std::size_t>(settings.dataset)];
-    const std::vector<double> f = initial_outputs(backend, original, settings.ids.init, set);
-    for (std::size_t i = 0; i < f.size(); ++i) set.targets[i] += f[i] * (1 / cell.gamma - 1);
-    own.push_back(std::move(set));
-  }
-  task.datasets = std::move(own);
-  cell.training.spec.member = [member = cell.training.spec.member](std::uint32_t replicate) {
-    MemberSettings settings = member(replicate);
-    settings.dataset = replicate;
-    return settings;
-  };
-}
 
 void check_design(const io::Recipe& recipe, const TrainedCell& cell) {
   const Index replicates = recipe.integer("seeds.replicates");
@@ -84,13 +27,7 @@ void check_design(const io::Recipe& recipe, const TrainedCell& cell) {
         fmt::format("seeds.replicates = {}: a multiple of {} of at least {}, because networks come in "
                     "blocks of two initial weights by two training sets",
                     replicates, kBlock, 2 * kBlock));
-  if (cell.training.data.test.examples == 0) throw RecipeError("data.test_examples = 0: there is no risk without any");
-  if (cell.training.curvature == 0)
-    throw RecipeError("train.loss: the split of the risk belongs to squared losses: take \"half-squared\"");
-  if (cell.training.train.unit == RateUnit::own_kernel || cell.training.train.unit == RateUnit::sharpness)
-    throw RecipeError(
-        "train.rate_unit: networks of one cell share a learning rate here: take \"per-step\" or "
-        "\"1/lambda_max\"");
+  require_squared_risk(cell.training);
   if (cell.training.train.rule.order == OrderKind::online || cell.training.train.rule.order == OrderKind::file)
     throw RecipeError("train.order: training sets are finite and drawn here: take \"epochs\", \"iid\" or \"fixed\"");
 }
@@ -138,16 +75,6 @@ const char* risk_name(Index number) {
   return kNames[number];
 }
 
-Network linearise(Network network, double gamma) {
-  for (LayerScale& layer : network.layers) {
-    layer.weight_rate *= gamma * gamma;
-    layer.bias_rate *= gamma * gamma;
-  }
-  network.layers.back().weight_multiplier /= gamma;
-  network.layers.back().bias_multiplier /= gamma;
-  return network;
-}
-
 TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   TrainedCell cell;
@@ -166,7 +93,8 @@ TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at) {
   spec.evaluation_inputs = test.inputs;
   spec.evaluation_count = test.examples;
   cell.numbers = 1 + test.examples * test.outputs;
-  spec.observers = {std::make_shared<PredictionObserver>(test.outputs, cell.numbers, cell.gamma)};
+  // A linearised network's outputs are f_0 plus what training added: f / gamma - f_0 / gamma + f_0.
+  spec.observers = {predictions(test.outputs, test.examples, 1 - cell.gamma, true)};
   return cell;
 }
 
@@ -187,7 +115,7 @@ std::unique_ptr<engine::SegmentedJob> make_trained_job(const RunSetup& setup, co
   if (cell.linearised) {
     const Network original = task.network;
     task.network = linearise(original, cell.gamma);
-    shift_targets(cell, backend, original);
+    shift_targets(cell.training.spec, backend, original, 1 / cell.gamma - 1);
   }
   auto sink =
       std::make_unique<estimators::SampleSink>(cell.numbers, static_cast<Index>(cell.training.spec.observed.size()));

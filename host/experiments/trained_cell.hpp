@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/estimators/sample_sink.hpp"
+#include "host/experiments/linearisation.hpp"
 #include "host/experiments/sample_job.hpp"
 #include "host/experiments/training_cell.hpp"
 
@@ -25,11 +26,6 @@ struct TrainedCell {
 /// The cell with the first of its training sets. Throws RecipeError unless there are test examples, replicates come in
 /// whole blocks, and the loss is squared.
 TrainedCell make_trained_cell(const RunSetup& setup, const io::Cell& at);
-
-/// f_lin(x) = f_0(x) + J(x) (theta - theta_0), trained like the network: the network with outputs f / gamma and rates
-/// gamma^2 moves by O(gamma) only, so that it is its own linearisation up to O(gamma); its targets y - f_0 + f_0 /
-/// gamma make its residual that of f_lin (derived here; Chizat, Oyallon and Bach 2019).
-Network linearise(Network network, double gamma);
 
 /// Draws all training sets of the cell.
 std::unique_ptr<engine::SegmentedJob> make_trained_job(const RunSetup& setup, const io::Cell& at,

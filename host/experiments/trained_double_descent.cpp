@@ -34,18 +34,6 @@ double parameters_per_equation(const TrainedCell& cell) {
          static_cast<double>(train.examples * train.outputs);
 }
 
-/// The cell with the same coordinates but for `linearised`, which is false there.
-std::optional<std::size_t> network_beside(const io::Sweep& sweep, std::size_t cell) {
-  for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
-    const auto &here = sweep.cells[cell].coordinates, &there = sweep.cells[c].coordinates;
-    bool same = c != cell && here.size() == there.size();
-    for (std::size_t k = 0; same && k < here.size(); ++k)
-      same = here[k].first == there[k].first && (here[k].second == there[k].second || here[k].first == "linearised");
-    if (same) return c;
-  }
-  return std::nullopt;
-}
-
 class TrainedDoubleDescent : public Experiment {
  public:
   std::string question() const override { return "Does the test error of trained networks descend twice?"; }
@@ -147,7 +135,7 @@ class TrainedDoubleDescent : public Experiment {
 
   static void add_distance(const RunSetup& setup, const CellReader& read, const TrainedCell& cell,
                            const estimators::SampleSink& linearised, std::size_t c, ObservableBuilder& distance) {
-    const std::optional<std::size_t> beside = network_beside(setup.sweep, c);
+    const std::optional<std::size_t> beside = cell_beside(setup.sweep, c, "linearised", "false");
     if (!beside) return;
     const TrainedCell network = make_trained_cell(setup, setup.sweep.cells[*beside]);
     if (network.training.init_key != cell.training.init_key) return;  // other draws: seeds.shared lacks "linearised"

@@ -37,8 +37,9 @@ class DoubleDescent : public CommandTest {
 TEST_F(DoubleDescent, StoresRisksTermsEnsemblesAndAllFourRidges) {
   ASSERT_TRUE(exits(run({"run", recipe().string(), "--out", "a", "--quiet"}), 0));
   const widelab::io::ArrayFile result = widelab::io::read_arrays(folder() / "a" / "result.nc");
-  for (const char* name : {"test", "test_theory", "excess_median", "variance_term", "ensemble_excess", "ridge_sum",
-                           "ridge_per-feature", "ridge_mean", "ridge_mei-montanari", "limit_excess", "joint"}) {
+  for (const char* name :
+       {"test", "test_theory", "excess_median", "variance_term", "ensemble_excess", "ridge_sum", "resolvent",
+        "ridge_per-feature", "ridge_mean", "ridge_mei-montanari", "limit_excess", "joint"}) {
     const bool found = std::any_of(result.arrays.begin(), result.arrays.end(),
                                    [&](const widelab::io::NamedArray& array) { return array.name == name; });
     EXPECT_TRUE(found) << name;
@@ -54,7 +55,21 @@ TEST_F(DoubleDescent, OtherModelsRun) {
       0));
 }
 
+TEST_F(DoubleDescent, ProjectionsOfAPowerLawAndSizesByRatioRun) {
+  const std::string power = "kind = \"projections\"\npower_law = [1.5, 1.2]\n",
+                    ratios = "kind = \"tangent\"\nsize_ratios = [0.5, 1.0, 2.0]\n";
+  ASSERT_TRUE(exits(run({"run", recipe(power).string(), "--out", "power", "--quiet"}), 0));
+  ASSERT_TRUE(
+      exits(run({"run", recipe(ratios + "[sweep]\nnoise_variance = [0.1, 0.2]\n").string(), "--out", "ratio", "--quiet"}), 0));
+  for (const widelab::io::NamedArray& array : widelab::io::read_arrays(folder() / "ratio" / "result.nc").arrays)
+    if (array.name == "test") {
+      EXPECT_EQ(array.dims, (std::vector<std::string>{"noise_variance", "size_ratio", "filter"}));
+    }
+}
+
 TEST_F(DoubleDescent, RefusalsNameTheKey) {
+  expect_refused("regression.size_ratios=[0.001]", {"regression.size_ratios", "0.001"});
+  expect_refused("regression.size_ratios=[1, 1.01]", {"regression.size_ratios", "20 after 20"});
   expect_refused("regression.sizes=[20, 10]", {"regression.sizes", "10 after 20"});
   expect_refused("regression.kind=tangents", {"regression.kind", "tangents", "tangent"});
   expect_refused("regression.ridge_convention=summ", {"regression.ridge_convention", "mei-montanari"});
@@ -64,6 +79,8 @@ TEST_F(DoubleDescent, RefusalsNameTheKey) {
   EXPECT_NE(power.err.find("regression.target_power has 2 entries"), std::string::npos) << power.err;
   const std::string tangent = recipe("kind = \"tangent\"\nactivation = \"erf\"\n").string();
   EXPECT_NE(run({"run", tangent, "--out", "refused"}).err.find("regression.activation"), std::string::npos);
+  const std::string law = recipe("kind = \"linear\"\npower_law = [1.0]\n").string();
+  EXPECT_NE(run({"run", law, "--out", "refused"}).err.find("regression.power_law has 1 entries"), std::string::npos);
   const std::string normal = recipe("weights = \"normal\"\nactivation = \"erf\"\n").string();
   EXPECT_NE(run({"run", normal, "--out", "refused"}).err.find("regression.weights"), std::string::npos);
 }

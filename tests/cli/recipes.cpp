@@ -268,6 +268,9 @@ std::map<std::string, std::string> tiny_settings(const std::string& experiment) 
   if (experiment == "staircase")
     return {{"seeds.replicates", "3"}, {"model.width", "6"}, {"curve.dimension", "4"},
             {"curve.first", "4"},      {"curve.last", "9"},  {"curve.points", "2"}};
+  if (experiment == "pool-regression")
+    return {{"seeds.replicates", "3"}, {"model.width", "6"}, {"data.dimension", "3"}, {"data.examples", "12"},
+            {"curve.first", "4"},      {"curve.last", "9"},  {"curve.points", "2"}};
   const std::string replicates = experiment == "trained-double-descent" ? "8" : "3";
   return {{"seeds.replicates", replicates}, {"model.width", "6"},         {"data.dimension", "3"},
           {"data.examples", "4"},           {"train.steps", "6"},         {"data.test_examples", "2"},

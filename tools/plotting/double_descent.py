@@ -16,8 +16,9 @@ def draw(data, folder):
     if data.attrs.get("experiment") != "double-descent":
         return []
     cuts = find_cuts(data)
-    return [errors(data, cuts, folder / "double_descent.png"), terms(data, cuts, folder / "variance_terms.png"),
-            ensembles(data, cuts, folder / "ensembles.png")]
+    files = [errors(data, cuts, folder / "double_descent.png"), terms(data, cuts, folder / "variance_terms.png"),
+             ensembles(data, cuts, folder / "ensembles.png")]
+    return files + finite_dimension(data, folder / "finite_dimension.png")
 
 
 class Cut:
@@ -38,9 +39,10 @@ def find_cuts(data):
     times = data["time"].isel({d: 0 for d in data["time"].dims if d != "filter"}).values
     flow, ridge = np.flatnonzero(np.isfinite(times)), np.flatnonzero(~np.isfinite(times))
     skipped = {"filter"}
-    swept = [d for d in test.dims if d not in ("filter", "features") and np.issubdtype(data[d].dtype, np.number)
+    size = "size_ratio" if "size_ratio" in test.dims else "features"
+    swept = [d for d in test.dims if d not in ("filter", size) and np.issubdtype(data[d].dtype, np.number)
              and data.sizes[d] > 1]
-    along = "features" if data.sizes.get("features", 1) > 1 else next(iter(swept), None)
+    along = size if data.sizes.get(size, 1) > 1 else next(iter(swept), None)
     cuts = []
     if flow.size > 1:
         for where in result.combinations(test, skipped):
@@ -52,6 +54,7 @@ def find_cuts(data):
                 cut = Cut(along, where, {"filter": f}, None, "", words({**where, "filter": data["filter"].values[f]}))
                 cut.x, cut.label = axis_of(data, cut)
                 cuts.append(cut)
+    cuts = [cut for cut in cuts if np.isfinite(cut.line(test)).any()]  # zipped sweeps leave most of their product empty
     return cuts[:MAX_PANELS] or [Cut("filter", where, {}, np.arange(data.sizes["filter"]), "filter", words(where))
                                  for where in result.combinations(test, skipped)][:MAX_PANELS]
 
@@ -166,3 +169,31 @@ def ensembles(data, cuts, path):
     if axes[0, 0].get_legend_handles_labels()[0]:
         axes[0, 0].legend(loc="best")
     return style.finish(figure, data, "Ensembles on the same data", path)
+
+
+def finite_dimension(data, path):
+    """How far the resolvent's trace lies from its equivalent, over the dimension: a line for each N/n (tangent: N d/n)."""
+    one = result.observable(data, "resolvent")
+    if "size_ratio" not in one.mean.dims or one.mean.sizes.get("dimension", 1) < 3 or not np.isfinite(one.theory).any():
+        return []
+    along = {"dimension", "size_ratio", "filter"}
+    others = [dim for dim in one.mean.dims if dim not in along]  # zipped with the dimension: one value is not NaN
+    mean, se, theory = (part.max(others) for part in (one.mean, one.se, one.theory))
+    filters = [f for f in mean["filter"].values if np.isfinite(theory.sel(filter=f)).any()]
+    figure, axes = style.grid(1, len(filters), width=4.2, height=3.2, sharey=True)
+    d = mean["dimension"].values
+    for panel, chosen in zip(axes[0], filters):
+        for k, ratio in enumerate(mean["size_ratio"].values):
+            at = {"filter": chosen, "size_ratio": ratio}
+            scale = theory.sel(at).values
+            panel.errorbar(d, mean.sel(at).values / scale - 1, se.sel(at).values / scale, color=style.colour(k),
+                           marker=style.marker(k), label=f"columns / n = {ratio:g}")
+        panel.plot(d, 1.3 / d, color=style.GUIDE, linestyle="--", label="1.3 / d, a guide")
+        panel.axhline(0, color="black", linewidth=0.8)
+        panel.set_xscale("log")
+        panel.set_xticks(d, [f"{value:g}" for value in d])
+        panel.set_xlabel("dimension d")
+        panel.set_title(str(chosen))
+    axes[0, 0].set_ylabel("(λ/n) tr (ZZᵀ + λ)⁻¹: measured / theory − 1")
+    axes[0, -1].legend()
+    return [style.finish(figure, data, "Distance from the equivalent over the dimension", path)]

@@ -3,9 +3,10 @@
 
 Draws the figures of a finished run from RUN/result.nc into RUN/figures (or FOLDER) and prints their names.
 Which figures: convergence (kernels against the width), the fluctuation map (depth against width), risks of regressions
-and of trained networks with their split into bias and variances, staircases of degrees, trained networks against the
-infinite ensemble and their linearisation, movement over the width with its exponents, losses along training, and
-residuals in standard errors, each where the result has what it shows. Exit code 3 if there is nothing to draw.
+and of trained networks with their split into bias and variances, staircases of degrees, regression on real data,
+networks that escape beside regressions on fixed features, trained networks against the infinite ensemble and their
+linearisation, movement over the width with its exponents, losses along training, and residuals in standard errors, each
+where the result has what it shows. Exit code 3 if there is nothing to draw.
 """
 import argparse
 import pathlib
@@ -18,6 +19,8 @@ try:
     import double_descent
     import dynamics
     import fluctuation_map
+    import lazy_gap
+    import pool
     import residuals
     import result
     import scaling
@@ -28,7 +31,8 @@ except ImportError as error:
     sys.exit(f"plot: {error}; tools/setup installs python3-xarray, python3-netcdf4 and python3-matplotlib "
              "(figures are drawn by /usr/bin/python3)")
 
-MODULES = (convergence, fluctuation_map, double_descent, staircase, trained_risk, dynamics, scaling, training, residuals)
+MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, dynamics, scaling,
+           training, residuals)
 
 
 def main(arguments):

@@ -178,8 +178,7 @@ inline void refuse_method(RidgeMethod method, const std::string& why) {
 }
 
 /// The method that was asked for, for all sizes; PlanError with the inequality where it cannot be.
-inline void force_method(const RidgeWorkload& w, RidgePlan& plan) {
-  const RidgeMethod method = *w.method;
+inline void force_method(const RidgeWorkload& w, RidgeMethod method, RidgePlan& plan) {
   const std::size_t all = w.sizes.size();
   double least = 1e300;
   for (const SpectralFilter& f : w.filters) {
@@ -258,7 +257,7 @@ inline double member_bytes(const RidgeWorkload& w, const RidgePlan& plan, Index 
 inline RidgePlan make_ridge_plan(const RidgeWorkload& work, const DeviceLimits& limits) {
   RidgePlan plan;
   if (work.method)
-    ridge_plan::force_method(work, plan);
+    ridge_plan::force_method(work, *work.method, plan);
   else
     ridge_plan::choose_methods(work, limits, plan);
   plan.flops = ridge_plan::carry_flops(work, plan);

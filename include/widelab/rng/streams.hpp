@@ -22,6 +22,7 @@ enum class Stream : std::uint8_t {
   teacher_weights = 20,     // data role: as weights
   teacher_biases = 21,      // data role: as biases
   example_choice = 22,      // data role: order in which examples are drawn from a file
+  pool_choice = 23,         // data role: (0, draw): example of a pool, drawn with replacement
   label_noise = 32,         // label_noise role: (example, output)
   label_noise_at_use = 33,  // label_noise role: (slot x outputs + output, step): fresh each time an example is used
   wrong_labels = 34,       // label_noise role: (example, 0): whether its label is wrong, (example, 1): which one it has

@@ -10,8 +10,10 @@
 // on the same draws, and must be rejected.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 
 #include "tests/validation/regression_draws.hpp"
 
@@ -21,7 +23,7 @@ namespace {
 constexpr Index kRuns = 200;
 constexpr double kSuspect = 3.5, kFamily = 0.01;
 constexpr std::uint64_t kFirstSeed = 101, kSecondSeed = 202;
-constexpr std::size_t kCells = 18;
+constexpr std::size_t kCells = 14;
 
 constexpr const char* kRiskNames[] = {"signal",      "noise", "same data", "same data, noise", "same features",
                                       "independent", "train", "norm",      "resolvent",        "condition"};
@@ -94,22 +96,21 @@ RegressionRecipe two_scales() {
 }
 
 /// Random ReLU features at n = 3 d, in Mei and Montanari's convention.
-RegressionRecipe relu_features(Index dimension, double ridge) {
+RegressionRecipe relu_features(Index dimension, std::vector<double> ridges) {
   RegressionRecipe recipe;
   recipe.dimension = dimension;
   recipe.examples = 3 * dimension;
-  for (const Index twentieths : {10, 30, 48, 60, 72, 120, 240}) recipe.sizes.push_back(twentieths * dimension / 20);
+  for (const Index twentieths : {10, 30, 48, 60, 72, 120}) recipe.sizes.push_back(twentieths * dimension / 20);
   recipe.convention = theory::RidgeConvention::mei_montanari;
-  recipe.ridges = {ridge};
+  recipe.ridges = std::move(ridges);
   recipe.target_power = {0, 1};
   recipe.noise_variance = 0.25;
   return recipe;
 }
 
 RegressionRecipe relu_flow() {
-  RegressionRecipe recipe = relu_features(60, 0.1);
+  RegressionRecipe recipe = relu_features(60, {});
   recipe.sizes = {90, 180, 540};
-  recipe.ridges = {};
   recipe.times = {10, 100, 1000, 10000};
   return recipe;
 }
@@ -163,12 +164,8 @@ std::vector<Case> grid() {
   for (const Index dimension : {40, 200, 320, 500, 800})
     out.push_back(regression_case("linear, d = " + std::to_string(dimension), linear(dimension)));
   for (const Index dimension : {100, 200})
-    for (const double ridge : {1e-4, 1e-2, 0.1})
-      out.push_back(regression_case("random features, d = " + std::to_string(dimension) + ", ridge " +
-                                        (ridge == 1e-4   ? "1e-4"
-                                         : ridge == 1e-2 ? "1e-2"
-                                                         : "0.1"),
-                                    relu_features(dimension, ridge)));
+    out.push_back(regression_case("random features, d = " + std::to_string(dimension),
+                                  relu_features(dimension, {1e-4, 1e-2, 0.1})));
   out.push_back(regression_case("flow of random features", relu_flow()));
   out.push_back(regression_case("flow of two scales", two_scales()));
   out.push_back(regression_case("power law", power_law()));
@@ -200,10 +197,19 @@ std::vector<Deviation> deviations(const Samples& samples, const std::vector<doub
 }
 
 /// Biases of the equivalent that DEVIATIONS.md reports; none but these may be found.
-bool known(const Case& cell, const std::string& label) {
-  (void)cell;
-  (void)label;
-  return false;
+struct KnownBias {
+  const char *cell, *number;
+};
+constexpr KnownBias kKnown[] = {
+    {"linear, d = 40", "time=10, signal"},
+    {"linear, d = 40", "time=10, same data"},
+    {"random features", "ridge=0.0001, train"},
+};
+
+bool known(const std::string& cell, const std::string& number) {
+  return std::any_of(std::begin(kKnown), std::end(kKnown), [&](const KnownBias& bias) {
+    return cell.starts_with(bias.cell) && number.find(bias.number) != std::string::npos;
+  });
 }
 
 /// Draws what is suspect again; returns the predictions without those that turned out to be biases.
@@ -224,35 +230,35 @@ std::vector<double> examine(const Case& cell, const Samples& first) {
     }
     std::printf(": bias %+.2f +- %.2f %%, times d = %.1f\n", bias, error,
                 0.01 * bias * static_cast<double>(cell.dimension));
-    EXPECT_TRUE(known(cell, cell.labels[suspect.number])) << cell.name << ", " << cell.labels[suspect.number];
+    EXPECT_TRUE(known(cell.name, cell.labels[suspect.number])) << cell.name << ", " << cell.labels[suspect.number];
     rest[suspect.number] = std::numeric_limits<double>::quiet_NaN();
   }
   return rest;
 }
 
-TEST(RegressionGrid, AgreesWithTheEquivalentInEveryCell) {
+class RegressionGridCell : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(RegressionGridCell, AgreesWithTheEquivalent) {
   const std::vector<Case> cells = grid();
   ASSERT_EQ(cells.size(), kCells);
-  double squares = 0, numbers = 0, largest = 0;
-  for (const Case& cell : cells) {
-    const Samples first = cell.draw(kFirstSeed, kRuns);
-    const std::vector<double> rest = examine(cell, first);
-    for (std::size_t k = 0; k < rest.size(); ++k)
-      if (judged(rest[k])) {
-        const double z = z_of(first, k, rest[k]);
-        squares += z * z;
-        numbers += 1;
-        largest = std::max(largest, std::abs(z));
-      }
-    const estimators::JointVerdict verdict =
-        test::judge_together(first, rest, role_key(kFirstSeed, "bootstrap", cell.name));
-    std::printf("  %s: max|z| = %.2f (p = %.3g), chi^2/dof = %.2f (p = %.3g)\n", cell.name.c_str(), verdict.max_z,
-                verdict.max_z_p, verdict.chi2 / verdict.dof, verdict.chi2_p);
-    std::fflush(stdout);
-    EXPECT_TRUE(verdict.consistent(kFamily / static_cast<double>(kCells))) << cell.name << " " << verdict.status;
-  }
-  std::printf("  all %g numbers: rms z = %.2f, largest |z| = %.2f\n", numbers, std::sqrt(squares / numbers), largest);
+  const Case& cell = cells[GetParam()];
+  const Samples first = cell.draw(kFirstSeed, kRuns);
+  const std::vector<double> rest = examine(cell, first);
+  double squares = 0, numbers = 0;
+  for (std::size_t k = 0; k < rest.size(); ++k)
+    if (judged(rest[k])) {
+      squares += std::pow(z_of(first, k, rest[k]), 2);
+      numbers += 1;
+    }
+  const estimators::JointVerdict verdict =
+      test::judge_together(first, rest, role_key(kFirstSeed, "bootstrap", cell.name));
+  std::printf("  %s: %g numbers, rms z %.2f, max|z| = %.2f (p = %.3g), chi^2/dof = %.2f (p = %.3g)\n",
+              cell.name.c_str(), numbers, std::sqrt(squares / numbers), verdict.max_z, verdict.max_z_p,
+              verdict.chi2 / verdict.dof, verdict.chi2_p);
+  EXPECT_TRUE(verdict.consistent(kFamily / static_cast<double>(kCells))) << cell.name << " " << verdict.status;
 }
+
+INSTANTIATE_TEST_SUITE_P(Grid, RegressionGridCell, testing::Range(std::size_t{0}, kCells));
 
 void expect_rejected(const Samples& samples, const Case& faulty, const char* fault) {
   const estimators::JointVerdict verdict =
@@ -261,7 +267,7 @@ void expect_rejected(const Samples& samples, const Case& faulty, const char* fau
 }
 
 TEST(RegressionGrid, RejectsSwappedConventionsAndDoubledNoise) {
-  for (const RegressionRecipe& recipe : {linear(320), relu_features(100, 0.1), power_law()}) {
+  for (const RegressionRecipe& recipe : {linear(320), relu_features(100, {0.1}), power_law()}) {
     const Case right = regression_case("with a fault", recipe);
     const Samples samples = right.draw(kFirstSeed, kRuns);
     RegressionRecipe swapped = recipe, noisy = recipe;
