@@ -26,9 +26,11 @@ void substitute(const RidgeMember& member, const Buffer<double>& l, Index stride
   rows.spread(v.data(), longest, x.data(), longest);
   rows.solve({l.data(), stride}, x.data(), longest);
   for (std::size_t s = 0; s < lengths.size(); ++s)
-    for (Index r = 0; r < targets; ++r)
-      std::copy_n(x.data() + (static_cast<Index>(s) * targets + r) * longest, longest,
-                  out.coefficient_row(out.first + s, filter) + r * out.columns);
+    for (Index r = 0; r < targets; ++r) {
+      double* row = out.coefficient_row(out.first + s, filter) + r * out.columns;
+      std::copy_n(x.data() + (static_cast<Index>(s) * targets + r) * longest, longest, row);
+      std::fill_n(row + longest, out.columns - longest, 0.0);
+    }
 }
 
 }  // namespace
