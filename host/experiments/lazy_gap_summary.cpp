@@ -159,7 +159,8 @@ class GapSummary {
     return std::any_of(setup_.sweep.axes.begin(), setup_.sweep.axes.end(),
                        [&](const io::SweepAxis& axis) { return axis.key == key; });
   }
-  void build(const std::string& name, const std::string& description, const std::string& prediction, Inner inner) {
+  void build(const std::string& name, const std::string& description, const std::string& prediction,
+             const Inner& inner) {
     builders_.emplace(name, std::pair(inner, ObservableBuilder(grid_, name, "1", description, prediction, inner)));
   }
   void set(const std::string& name, std::size_t c, std::size_t entry, const estimators::Estimate& value,
@@ -260,7 +261,8 @@ class GapSummary {
   void add_distance(std::size_t c, const GapCell& cell, const estimators::SampleSink& linearised,
                     const CellReader& read) {
     const auto beside = cell_beside(setup_.sweep, c, "learner", "network");
-    const std::unique_ptr<io::ArrayFile> file = beside ? read(*beside) : nullptr;
+    if (!beside) return;
+    const std::unique_ptr<io::ArrayFile> file = read(*beside);
     if (!file) return;
     distances_[c] = distances(cell, linearised, read_gap(make_gap_cell(setup_, setup_.sweep.cells[*beside]), *file));
     for (Index t = 0; t < distances_[c].numbers; ++t)
