@@ -13,8 +13,10 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "host/io/provenance.hpp"
 #include "widelab/base/errors.hpp"
 
 namespace widelab::bench {
@@ -156,6 +158,34 @@ int run_duel_side(int argc, char** argv, const JobFile& write, const JobFile& se
     return 2;
   }
   return guarded(argv[0], [&] { (writes ? write : serve)(argv[argc - 1]); });
+}
+
+void answer_duel(const runtime::Backend& backend, const DuelSide& side) {
+  const auto answer = [](const nlohmann::json& line) { std::cout << line.dump() << std::endl; };
+  const runtime::DeviceInfo cpu = runtime::cpu_device();
+  nlohmann::json ready = {{"peer", "widelab"},
+                          {"version", io::version_text()},
+                          {"variant", side.variant},
+                          {"device", backend.info().name},
+                          {"cpu", cpu.name},
+                          {"isa", cpu.detail},
+                          {"blas", runtime::blas_description()},
+                          {"flops", side.flops},
+                          {"seconds", side.seconds}};
+  if (side.error) ready["error"] = *side.error;
+  answer(ready);
+  for (std::string request; std::getline(std::cin, request) && request != "quit";) {
+    if (request.rfind("go", 0) == 0) {
+      const int turns = std::max(1, request.size() > 3 ? std::stoi(request.substr(3)) : 1);
+      double seconds = 0;
+      for (int k = 0; k < turns; ++k) seconds += side.turn();
+      answer({{"seconds", seconds / turns}});
+    } else if (request == "gemm" && side.product) {
+      answer({{"seconds", side.product()}, {"flops", side.product_flops}});
+    } else {
+      answer({{"unknown", request}});
+    }
+  }
 }
 
 Summary summarise(std::vector<double> values) {

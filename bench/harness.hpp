@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,31 @@ int run_benchmark(int argc, char** argv, const Body& body);
 using JobFile = std::function<void(const std::string& path)>;
 int run_duel_side(int argc, char** argv, const JobFile& write, const JobFile& serve);
 
+/// The same for what a Job makes of the path.
+template <class Job>
+int run_duel_side(int argc, char** argv, void (*write)(const Job&), void (*serve)(const Job&)) {
+  return run_duel_side(
+      argc, argv, [write](const std::string& path) { write(Job(path)); },
+      [serve](const std::string& path) { serve(Job(path)); });
+}
+
+/// Something that is timed: does its work once and returns the seconds that count.
+using Side = std::function<double()>;
+
+/// What widelab's side of a duel says of itself, and what it is asked to do.
+struct DuelSide {
+  std::string variant;          ///< how it does its work
+  double flops = 0;             ///< useful operations of a turn
+  std::optional<double> error;  ///< none where there is no common result to be held against
+  double seconds = 0;           ///< of one turn
+  Side turn;
+  Side product;  ///< seconds of the library's own products; empty = not known
+  double product_flops = 0;
+};
+
+/// Says what the side is, then answers requests on standard input until "quit" (bench/duels/worker.py).
+void answer_duel(const runtime::Backend& backend, const DuelSide& side);
+
 /// The median of some rounds, with their spread; seconds unless said otherwise.
 struct Summary {
   double median = 0, min = 0, max = 0, lower_quartile = 0;
@@ -42,9 +68,6 @@ Summary summarise(std::vector<double> values);
 
 /// A ratio of medians; range and lower quartile are those of the rounds' own ratios.
 Summary ratio_of(const std::vector<double>& numerator, const std::vector<double>& denominator);
-
-/// Something that is timed: does its work once and returns the seconds that count.
-using Side = std::function<double()>;
 
 /// Seconds that a call takes.
 double seconds_of(const std::function<void()>& work);

@@ -1,17 +1,13 @@
 // widelab's side of the NTK duel. `--write JOB` draws the inputs and weights that every side reads and the fp64 kernel
 // that every side is held against; `JOB` answers the duel's requests (bench/duels/worker.py says which).
-#include <fmt/format.h>
-
 #include <cmath>
 #include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/gemm_floor.hpp"
 #include "bench/harness.hpp"
 #include "host/data/npy_file.hpp"
-#include "host/io/provenance.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/ops/init.hpp"
 #include "widelab/ops/ntk.hpp"
@@ -78,8 +74,6 @@ std::vector<double> exact_kernel(const Job& job) {
   return kernel;
 }
 
-void answer(const nlohmann::json& line) { std::cout << line.dump() << std::endl; }
-
 void serve(const Job& job) {
   const auto backend = runtime::make_backend(job.device);
   const bool on_cpu = backend->info().kind == "cpu";
@@ -95,33 +89,21 @@ void serve(const Job& job) {
   problem.weights = {job.size.members, ids.data(), weights.empty() ? nullptr : weights.data()};
   problem.x1 = matrix_view(inputs.data(), job.size.inputs, job.size.input_dim);
   problem.ntk = kernel.data();
-  const double one = seconds_of([&] { backend->ntk(problem); });
   NtkGemms gemms(on_cpu ? job.size : Size{1, 1, 1, 1, 1});
-
-  nlohmann::json ready = {{"peer", "widelab"},
-                          {"version", io::version_text()},
-                          {"variant", weights.empty() ? "weights drawn within the time" : "weights given"}};
-  ready["seconds"] = one;
-  ready["device"] = backend->info().name;
-  ready["cpu"] = runtime::cpu_device().name;
-  ready["isa"] = runtime::cpu_device().detail;
-  ready["blas"] = runtime::blas_description();
+  const auto members = static_cast<double>(job.size.members);
+  DuelSide side;
+  side.variant = weights.empty() ? "weights drawn within the time" : "weights given";
   KernelWorkload work;
   work.members = job.size.members;
   work.rows = job.size.inputs;
-  ready["flops"] = workload_flops(network.shape, work);
+  side.flops = workload_flops(network.shape, work);
+  side.turn = [&] { return seconds_of([&] { backend->ntk(problem); }); };
+  if (on_cpu) side.product = [&] { return members * gemms.run(); };
+  side.product_flops = members * gemms.flops();
+  side.seconds = side.turn();
   if (!job.drawn)
-    ready["error"] = relative_error(std::vector<double>(kernel.begin(), kernel.begin() + entries), exact_kernel(job));
-  answer(ready);
-  for (std::string request; std::getline(std::cin, request) && request != "quit";) {
-    if (request.rfind("go", 0) == 0)
-      answer({{"seconds", seconds_of([&] { backend->ntk(problem); })}});
-    else if (request == "gemm" && on_cpu)
-      answer({{"seconds", static_cast<double>(job.size.members) * gemms.run()},
-              {"flops", static_cast<double>(job.size.members) * gemms.flops()}});
-    else
-      answer({{"unknown", request}});
-  }
+    side.error = relative_error(std::vector<double>(kernel.begin(), kernel.begin() + entries), exact_kernel(job));
+  answer_duel(*backend, side);
 }
 
 }  // namespace
@@ -129,6 +111,5 @@ void serve(const Job& job) {
 
 int main(int argc, char** argv) {
   using namespace widelab::bench;
-  return run_duel_side(
-      argc, argv, [](const std::string& path) { write(Job(path)); }, [](const std::string& path) { serve(Job(path)); });
+  return run_duel_side<Job>(argc, argv, write, serve);
 }

@@ -1,21 +1,17 @@
 // widelab's side of the ridge duel. `--write JOB` draws inputs, targets and weights that every side reads, and solves a
 // few sizes accurately; `JOB` answers the duel's requests (bench/duels/worker.py).
 #include <cblas.h>
-#include <fmt/format.h>
 #include <lapacke.h>
 #include <omp.h>
 
 #include <cmath>
 #include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/harness.hpp"
 #include "bench/ridge_workload.hpp"
 #include "host/data/npy_file.hpp"
-#include "host/io/provenance.hpp"
-#include "host/runtime/devices.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/rng/normal.hpp"
 
@@ -150,27 +146,16 @@ double error_of(const Job& job, const RidgeRun& run) {
 void serve(const Job& job) {
   const auto backend = runtime::make_backend(job.device);
   RidgeRun run(job.row);
-  const auto turn = [&] { return seconds_of([&] { backend->ridge_path(run.problem()); }); };
   const RidgePlan plan = make_ridge_plan(ridge_workload(run.problem()), {0, omp_get_max_threads()});
-  turn();
-  nlohmann::json ready = {{"peer", "widelab"}, {"version", io::version_text()}, {"variant", plan.reason}};
-  ready["device"] = backend->info().name;
-  ready["cpu"] = runtime::cpu_device().name;
-  ready["isa"] = runtime::cpu_device().detail;
-  ready["blas"] = runtime::blas_description();
-  ready["flops"] = plan.flops;
-  ready["error"] = error_of(job, run);
-  ready["seconds"] = turn();
-  const auto answer = [](const nlohmann::json& line) { std::cout << line.dump() << std::endl; };
-  answer(ready);
-  for (std::string request; std::getline(std::cin, request) && request != "quit";) {
-    if (request.rfind("go", 0) == 0)
-      answer({{"seconds", turn()}});
-    else if (request == "gemm" && backend->info().kind == "cpu")
-      answer({{"seconds", product_seconds(plan.flops, job.row.examples)}, {"flops", plan.flops}});
-    else
-      answer({{"unknown", request}});
-  }
+  DuelSide side;
+  side.variant = plan.reason;
+  side.flops = side.product_flops = plan.flops;
+  side.turn = [&] { return seconds_of([&] { backend->ridge_path(run.problem()); }); };
+  if (backend->info().kind == "cpu") side.product = [&] { return product_seconds(plan.flops, job.row.examples); };
+  side.turn();
+  side.error = error_of(job, run);
+  side.seconds = side.turn();
+  answer_duel(*backend, side);
 }
 
 }  // namespace
@@ -178,6 +163,5 @@ void serve(const Job& job) {
 
 int main(int argc, char** argv) {
   using namespace widelab::bench;
-  return run_duel_side(
-      argc, argv, [](const std::string& path) { write(Job(path)); }, [](const std::string& path) { serve(Job(path)); });
+  return run_duel_side<Job>(argc, argv, write, serve);
 }

@@ -35,6 +35,8 @@ PEERS = {
     "scipy": ("ridge_scipy.py", "scipy"),
     "sklearn": ("ridge_sklearn.py", "scipy"),
     "torch-gram": ("ridge_torch.py", "torch"),
+    "gradients": ("gradient_gram_torch_func.py", "torch"),
+    "gradients-by-hand": ("gradient_gram_torch.py", "torch"),
 }
 NTK = {"L": 3, "d": 64, "activation": "relu", "sigma_w": 2 ** 0.5, "dtype": "float32", "members": 1,
         "weights": "given"}
@@ -57,6 +59,11 @@ def ridge(name, relative_ridge, goals, **size):
             "relative_ridge": relative_ridge, "goals": goals, "peers": ["scipy", "sklearn", "torch-gram"], **size}
 
 
+def gradient_gram(name, goals, **size):
+    return {"op": "gradient_gram", "name": name, "N": 2000, "d": 784, "n": 512, "H": 2, "k": 10, "goals": goals,
+            "peers": ["gradients", "gradients-by-hand"], **size}
+
+
 NO_GOALS = (None, None, None)
 JOBS = {
     "cpu": [
@@ -70,6 +77,7 @@ JOBS = {
         train("MNIST", [64], 100, NO_GOALS, 40, d=784, H=0, k=10, B=50),
         ridge("R1", 1e-8, {"scipy": 8, "torch-gram": 3}),
         ridge("R1 near-ridgeless", 1e-14, {"scipy": 4, "torch-gram": 1.2}),
+        gradient_gram("G1", {"gradients": 60, "gradients-by-hand": 1.2}),
     ],
     "cuda": [
         ntk("K1", {"jax": 2, "torch": 2}, ["jax", "torch"], N=512, n=4096, members=64),
@@ -83,12 +91,14 @@ JOBS = {
         train("W1", [16384], 1, (2.2, 2.2, 2.2), 200, H=1),
         train("X1", [16, 32, 64, 128], 256, (None, None, 5), 200, N=4096),
         ridge("R1", 1e-8, {}, n=16000, step=640),
+        gradient_gram("G1", {}, N=10000, n=1024),
     ],
 }
 QUICK = {"ntk": {"N": 24, "n": 96, "d": 16, "weights": "given"},
          "train": {"groups": [{"n": 12, "members": 3}, {"n": 20, "members": 2}], "N": 64, "B": 8, "steps": 20,
                    "turn_seconds": 0},
-         "ridge_path": {"n": 60, "d": 10, "step": 10, "count": 12, "checked": [2, 6, 12]}}
+         "ridge_path": {"n": 60, "d": 10, "step": 10, "count": 12, "checked": [2, 6, 12]},
+         "gradient_gram": {"N": 60, "n": 24}}
 
 
 NOT_SIZE = ("op", "name", "threads", "device", "folder", "checked_steps", "turn_seconds", "checked")
@@ -238,6 +248,15 @@ def parse(arguments):
     return options
 
 
+def write(options, duels):
+    own = duels[0]["widelab"]
+    record = {"date": datetime.date.today().isoformat(), "device": own["device"], "cpu": own["cpu"], "isa": own["isa"],
+              "blas": own["blas"], "threads": options.threads, "quick": options.quick, "duels": duels}
+    with open(options.out, "w") as file:
+        json.dump(record, file, indent=1)
+        file.write("\n")
+
+
 def main(arguments):
     options = parse(arguments)
     # All sides on the same cores; libraries that count cores see as many as the threads that they may use.
@@ -245,13 +264,10 @@ def main(arguments):
     jobs = [job for job in JOBS[options.device.split(":")[0]] if (options.only or "") in f"{job['op']} {job['name']}"]
     if not jobs:
         raise SystemExit(f"--only {options.only!r} leaves no duel")
-    duels = [run_duel(options, job) for job in jobs]
-    own = duels[0]["widelab"]
-    record = {"date": datetime.date.today().isoformat(), "device": own["device"], "cpu": own["cpu"], "isa": own["isa"],
-              "blas": own["blas"], "threads": options.threads, "quick": options.quick, "duels": duels}
-    with open(options.out, "w") as file:
-        json.dump(record, file, indent=1)
-        file.write("\n")
+    duels = []
+    for job in jobs:
+        duels.append(run_duel(options, job))
+        write(options, duels)  # after each, so that no finished one is lost
 
 
 if __name__ == "__main__":

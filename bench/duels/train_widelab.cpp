@@ -1,18 +1,13 @@
 // widelab's side of the training duel. `--write JOB` draws data, initial parameters and orders that every side reads,
 // and trains the first member of each group in fp64; `JOB` answers the duel's requests (bench/duels/worker.py).
-#include <fmt/format.h>
-
 #include <cmath>
 #include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/harness.hpp"
 #include "bench/train_workload.hpp"
 #include "host/data/npy_file.hpp"
-#include "host/io/provenance.hpp"
-#include "host/runtime/devices.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
 
@@ -82,8 +77,6 @@ std::vector<double> read(const std::string& path) {
   return numbers;
 }
 
-void answer(const nlohmann::json& line) { std::cout << line.dump() << std::endl; }
-
 /// ||theta - theta_fp64|| / ||theta_fp64 - theta_0|| over the first members of all groups.
 double error_of(const Job& job, TrainRun<float>& run) {
   run.reset();
@@ -101,36 +94,20 @@ double error_of(const Job& job, TrainRun<float>& run) {
 
 void serve(const Job& job) {
   const auto backend = runtime::make_backend(job.device);
-  const bool on_cpu = backend->info().kind == "cpu";
   TrainRun<float> run(*backend, job.row);
-  nlohmann::json ready = {{"peer", "widelab"}, {"version", io::version_text()}, {"variant", run.plan_text()}};
-  ready["device"] = backend->info().name;
-  ready["cpu"] = runtime::cpu_device().name;
-  ready["isa"] = runtime::cpu_device().detail;
-  ready["blas"] = runtime::blas_description();
-  const double flops = run.flops_per_step() * static_cast<double>(job.steps);
-  ready["flops"] = flops;
-  ready["error"] = error_of(job, run);
   GemmRate gemm;
-  const auto turn = [&] {
+  DuelSide side;
+  side.variant = run.plan_text();
+  side.flops = side.product_flops = run.flops_per_step() * static_cast<double>(job.steps);
+  side.error = error_of(job, run);
+  side.turn = [&] {
     run.reset();
     return seconds_of([&] { run.run(job.steps); });
   };
-  turn();
-  ready["seconds"] = turn();
-  answer(ready);
-  for (std::string request; std::getline(std::cin, request) && request != "quit";) {
-    if (request.rfind("go", 0) == 0) {
-      const int turns = std::max(1, request.size() > 3 ? std::stoi(request.substr(3)) : 1);
-      double seconds = 0;
-      for (int k = 0; k < turns; ++k) seconds += turn();
-      answer({{"seconds", seconds / turns}});
-    } else if (request == "gemm" && on_cpu) {
-      answer({{"seconds", gemm.seconds_for(flops)}, {"flops", flops}});
-    } else {
-      answer({{"unknown", request}});
-    }
-  }
+  if (backend->info().kind == "cpu") side.product = [&] { return gemm.seconds_for(side.product_flops); };
+  side.turn();
+  side.seconds = side.turn();
+  answer_duel(*backend, side);
 }
 
 }  // namespace
@@ -138,6 +115,5 @@ void serve(const Job& job) {
 
 int main(int argc, char** argv) {
   using namespace widelab::bench;
-  return run_duel_side(
-      argc, argv, [](const std::string& path) { write(Job(path)); }, [](const std::string& path) { serve(Job(path)); });
+  return run_duel_side<Job>(argc, argv, write, serve);
 }

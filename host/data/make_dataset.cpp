@@ -33,7 +33,7 @@ Dataset build(const DataSpec& spec, DrawId data_id, DrawId label_noise_id) {
   set.classes = raw.classes;
   set.class_count = raw.class_count;
   set.description = raw.source + ", N = " + std::to_string(set.examples) + ", d = " + std::to_string(set.dimension);
-  preprocess(spec.preprocessing, set);
+  preprocess(spec.preprocessing, set, data_id, spec.first);
   mislabel(spec, label_noise_id, raw);
   require_finite(set.inputs, set.dimension, "input");
   make_targets(spec, data_id, raw, set);

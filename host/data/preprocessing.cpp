@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "host/data/spec_checks.hpp"
+#include "widelab/model/minibatch_order.hpp"
 
 namespace widelab::data {
 
@@ -52,7 +53,8 @@ void scale_rows_to_sphere(Dataset& set) {
     double largest = 0.0;  // divided out first, so that no square overflows or underflows
     for (Index j = 0; j < d; ++j) largest = std::max(largest, std::fabs(row[j]));
     if (largest == 0.0)
-      throw DataError("preprocessing \"sphere\": example " + std::to_string(i) + " of the data set is the zero vector, "
+      throw DataError("preprocessing \"sphere\": example " + std::to_string(i) +
+                      " of the data set is the zero vector, "
                       "which has no direction; leave it out or choose other preprocessing");
     double square = 0.0;
     for (Index j = 0; j < d; ++j) square += (row[j] / largest) * (row[j] / largest);
@@ -61,27 +63,51 @@ void scale_rows_to_sphere(Dataset& set) {
   }
 }
 
+/// Where random steps draw, and the number of the first example.
+struct Draws {
+  DrawId id;
+  Index first = 0;
+};
+
+void shuffle_rows(Dataset& set, const Draws& draws) {
+  const Index d = set.dimension;
+  std::vector<double> before(static_cast<std::size_t>(d));
+  for (Index i = 0; i < set.examples; ++i) {
+    double* const row = set.inputs.data() + i * d;
+    std::copy_n(row, d, before.begin());
+    const bijections::Permutation permutation(draws.id.stream(Stream::pixel_order),
+                                              static_cast<std::uint64_t>(draws.first + i), d);
+    for (Index j = 0; j < d; ++j) row[j] = before[static_cast<std::size_t>(permutation.at(j))];
+  }
+}
+
+template <void (*apply)(Dataset&)>
+void without_draws(Dataset& set, const Draws& /*draws*/) {
+  apply(set);
+}
+
 struct Step {
   const char* name;
-  void (*apply)(Dataset&);
+  void (*apply)(Dataset&, const Draws&);
   const char* doc;
 };
 
-constexpr std::array<Step, 5> kSteps{{
-    {"pixel/255", divide_by_255, "divide by 255"},
-    {"centred", centre_columns, "subtract from each coordinate its mean over the examples"},
-    {"row-centred", centre_rows, "subtract from each example the mean of its coordinates"},
-    {"unit-scale", scale_all, "divide by the root mean square of all inputs"},
-    {"sphere", scale_rows_to_sphere, "scale each example to norm sqrt(d)"},
+constexpr std::array<Step, 6> kSteps{{
+    {"pixel/255", without_draws<divide_by_255>, "divide by 255"},
+    {"centred", without_draws<centre_columns>, "subtract from each coordinate its mean over the examples"},
+    {"row-centred", without_draws<centre_rows>, "subtract from each example the mean of its coordinates"},
+    {"unit-scale", without_draws<scale_all>, "divide by the root mean square of all inputs"},
+    {"sphere", without_draws<scale_rows_to_sphere>, "scale each example to norm sqrt(d)"},
+    {"shuffled", shuffle_rows, "permute each example's coordinates by a permutation of its own"},
 }};
 
 }  // namespace
 
 std::vector<NameDoc> preprocessing_list() { return names_and_docs(kSteps); }
 
-void preprocess(const std::vector<std::string>& steps, Dataset& dataset) {
+void preprocess(const std::vector<std::string>& steps, Dataset& dataset, DrawId data_id, Index first) {
   for (const std::string& name : steps) {
-    find_by_name("data.preprocessing", name, kSteps).apply(dataset);
+    find_by_name("data.preprocessing", name, kSteps).apply(dataset, {data_id, first});
     dataset.description += ", " + name;
   }
 }

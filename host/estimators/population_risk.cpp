@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "widelab/base/contract.hpp"
 #include "widelab/math/gaussian_moments.hpp"
@@ -107,6 +108,15 @@ FeatureOverlap FeatureOverlap::homogeneous(double a, double b) {
   out.squares_ = a * a + b * b;
   out.product_ = 2 * a * b;
   return out;
+}
+
+std::optional<FeatureOverlap> FeatureOverlap::homogeneous(const Activation& activation) {
+  return visit(activation, [](const auto& f) -> std::optional<FeatureOverlap> {
+    using F = std::decay_t<decltype(f)>;
+    if constexpr (std::is_same_v<F, Relu>) return homogeneous(0, 1);
+    if constexpr (std::is_same_v<F, AbRelu>) return homogeneous(f.a, f.b);
+    return std::nullopt;
+  });
 }
 
 FeatureOverlap FeatureOverlap::zonal(const ZonalSeries& series) {

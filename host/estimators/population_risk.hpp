@@ -10,6 +10,7 @@
 // replaced by the squared Hermite coefficient and F_l sqrt(B) xi_l by F_l times it. Who asks brings the coefficients.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,8 @@ class FeatureOverlap {
   /// a min(z, 0) + b max(z, 0), weights of any length: arc-cosine kernels (Cho and Saul 2009). Equal for both laws of
   /// x, since the products are homogeneous of degree 2 in x.
   static FeatureOverlap homogeneous(double a, double b);
+  /// The same of ReLU and ab-ReLU (leaky ReLU and the absolute value among them); empty for other activations.
+  static std::optional<FeatureOverlap> homogeneous(const Activation& activation);
   /// Weights of length sqrt(d); the series of U in the cosine. Evaluated by Clenshaw's rule in Chebyshev polynomials.
   static FeatureOverlap zonal(const ZonalSeries& series);
   /// Gaussian inputs, weights of any length: dual_moments pair by pair (slow for activations without a closed form).

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/engine/segmented_job.hpp"
+#include "host/experiments/recipe_target.hpp"
 #include "host/io/array_file.hpp"
 #include "host/io/recipe.hpp"
 #include "host/io/result.hpp"
@@ -24,6 +25,7 @@ struct RunSetup {
   std::uint64_t seed = 0;
   DeviceLimits limits;
   bool on_gpu = false;
+  std::shared_ptr<LearningDataCache> data = std::make_shared<LearningDataCache>();
 };
 
 /// What a cell will take, stated before it runs.

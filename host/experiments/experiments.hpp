@@ -12,9 +12,15 @@ const Experiment& ntk_dynamics();  // ntk_dynamics.cpp: trained networks against
 const Experiment& kernel_drift();  // kernel_drift.cpp: how far training moves the kernel and the weights
 const Experiment& coord_check();   // coord_check.cpp: movement of pre-activations over widths; learning-rate transfer
 const Experiment& trained_double_descent();  // trained_double_descent.cpp: risk of trained networks and linearisations
-const Experiment& staircase();     // staircase.cpp: learning curves on the sphere, degree by degree
-const Experiment& lazy_gap();      // lazy_gap.cpp: hidden directions found by networks, linearisations, regressions
+const Experiment& staircase();               // staircase.cpp: learning curves on the sphere, degree by degree
+const Experiment& lazy_gap();        // lazy_gap.cpp: hidden directions found by networks, linearisations, regressions
 const Experiment& double_descent();  // double_descent.cpp: risk of feature regressions, with every term of the variance
-const Experiment& pool_regression();  // pool_regression.cpp: regression on real data and its equivalent
+const Experiment& pool_regression();          // pool_regression.cpp: regression on real data and its equivalent
+const Experiment& activity_weight_duality();  // activity_weight_duality.cpp: what the generalisation gap is made of
+const Experiment&
+sharpness_and_batch();             // sharpness_and_batch.cpp: flatness over batch sizes, with its negative control
+const Experiment& epoch_bridge();  // epoch_bridge.cpp: noise across replicas within an epoch
+const Experiment& mislabelled_phases();  // mislabelled_phases.cpp: in which order right and wrong labels are learned
+const Experiment& sgd_stationary();      // sgd_stationary.cpp: chains of SGD on a solvable loss and their exact law
 
 }  // namespace widelab::experiments

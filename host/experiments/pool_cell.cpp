@@ -201,7 +201,7 @@ PoolCell make_pool_cell(const RunSetup& setup, const io::Cell& at) {
   cell.examples = cell.kind == PoolCell::Kind::kernel ? cell.sizes.back() : recipe.integer("curve.examples");
   cell.ridge = recipe.real("curve.ridge");
   cell.tangent_kernel = recipe.text("curve.kernel") == "ntk";
-  cell.pool = make_learning_data(recipe, setup.seed).train;
+  cell.pool = setup.data->get(recipe, setup.seed)->train;
   cell.network = network_from(recipe, cell.pool.dimension);
   check(recipe, cell);
   const std::string name = drawn_name(*setup.recipe, at);

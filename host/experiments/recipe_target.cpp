@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "host/data/label_coding.hpp"
 #include "host/data/make_dataset.hpp"
@@ -200,6 +201,20 @@ LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed) {
   }
   check_outputs(recipe, out.train);
   return out;
+}
+
+std::shared_ptr<const LearningData> LearningDataCache::get(const io::Recipe& recipe, std::uint64_t seed) {
+  std::map<std::string, io::Value> values;
+  for (const auto& [key, value] : recipe.content().values)
+    if (key.starts_with("data.") || key == "model.outputs") values.emplace(key, value);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!data_ || seed != seed_ || values != values_) {
+    data_.reset();  // two large sets may not fit
+    data_ = std::make_shared<const LearningData>(make_learning_data(recipe, seed));
+    seed_ = seed;
+    values_ = std::move(values);
+  }
+  return data_;
 }
 
 HiddenDirections hidden_directions(const io::Recipe& recipe, std::uint64_t seed, Index dimension) {

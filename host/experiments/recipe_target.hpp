@@ -2,7 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "host/data/dataset.hpp"
@@ -23,6 +27,20 @@ struct LearningData {
 /// file's test split. Throws RecipeError where targets do not fit the network's outputs or a step of the preprocessing
 /// would treat the two sets differently; otherwise what make_dataset throws.
 LearningData make_learning_data(const io::Recipe& recipe, std::uint64_t seed);
+
+/// The data that make_learning_data gave last, kept for cells that agree in all that it looks at: a file is read once,
+/// not for every cell. Threads wait for each other.
+class LearningDataCache {
+ public:
+  /// Throws what make_learning_data throws.
+  std::shared_ptr<const LearningData> get(const io::Recipe& recipe, std::uint64_t seed);
+
+ private:
+  std::mutex mutex_;
+  std::uint64_t seed_ = 0;
+  std::map<std::string, io::Value> values_;  ///< of data.* and model.outputs
+  std::shared_ptr<const LearningData> data_;
+};
 
 /// `count` further training sets of the same law, of the same size as that of make_learning_data: they follow after it
 /// and after the test examples, so that no two share an example. Throws RecipeError as make_learning_data does.

@@ -16,7 +16,12 @@ const std::vector<const Experiment*>& all() {
                                                    &staircase(),
                                                    &double_descent(),
                                                    &lazy_gap(),
-                                                   &pool_regression()};
+                                                   &pool_regression(),
+                                                   &sgd_stationary(),
+                                                   &mislabelled_phases(),
+                                                   &epoch_bridge(),
+                                                   &activity_weight_duality(),
+                                                   &sharpness_and_batch()};
   return list;
 }
 

@@ -19,16 +19,6 @@ using estimators::ZonalSeries;
 // have lost fourteen digits of their power by then.
 constexpr int kSphereDegrees = 60, kGaussianDegrees = 120;
 
-/// Leaky ReLU and its relatives; empty for other activations.
-std::optional<FeatureOverlap> homogeneous_overlap(const Activation& activation) {
-  return visit(activation, [](const auto& f) -> std::optional<FeatureOverlap> {
-    using F = std::decay_t<decltype(f)>;
-    if constexpr (std::is_same_v<F, Relu>) return FeatureOverlap::homogeneous(0, 1);
-    if constexpr (std::is_same_v<F, AbRelu>) return FeatureOverlap::homogeneous(f.a, f.b);
-    return std::nullopt;
-  });
-}
-
 /// B(d, l) xi_l^2 on the sphere, c_l^2 for Gaussian inputs.
 ZonalSeries overlap_series(const RegressionRecipe& recipe) {
   ZonalSeries series;
@@ -70,7 +60,7 @@ RegressionPopulation::RegressionPopulation(const RegressionRecipe& recipe) : rec
     profile_.coefficients = hermite_coefficients(recipe.activation, 1.0, degrees);
     for (std::size_t l = 0; l < amplitudes_.size(); ++l) profile_.coefficients[l] *= amplitudes_[l];
   }
-  if (const std::optional<FeatureOverlap> closed = homogeneous_overlap(recipe.activation))
+  if (const std::optional<FeatureOverlap> closed = FeatureOverlap::homogeneous(recipe.activation))
     overlap_ = *closed;
   else
     overlap_ = recipe.sphere_weights ? FeatureOverlap::zonal(overlap_series(recipe))

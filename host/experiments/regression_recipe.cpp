@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "host/estimators/population_risk.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/math/activation_names.hpp"
 
@@ -113,13 +114,6 @@ void require_ascending(const std::string& key, const std::vector<std::int64_t>& 
       throw RecipeError(fmt::format("{}: {} after {}: must ascend without repetition", key, sizes[k], sizes[k - 1]));
 }
 
-bool homogeneous(const Activation& activation) {
-  return visit(activation, [](const auto& f) {
-    using F = std::decay_t<decltype(f)>;
-    return std::is_same_v<F, Relu> || std::is_same_v<F, AbRelu>;
-  });
-}
-
 /// Variances k^-a, target power proportional to k^-b and 1 in all, every coordinate a group.
 void read_power_law(const std::vector<double>& exponents, RegressionRecipe& out) {
   if (exponents.size() != 2)
@@ -180,7 +174,7 @@ void read_features(const io::Recipe& recipe, RegressionRecipe& out) {
         fmt::format("regression.activation = \"{}\": tangent features have a closed population risk for relu alone; "
                     "set it to relu, or regression.kind to random-features",
                     name));
-  if (out.sphere_inputs && !out.sphere_weights && !homogeneous(out.activation))
+  if (out.sphere_inputs && !out.sphere_weights && !estimators::FeatureOverlap::homogeneous(out.activation))
     throw RecipeError(
         fmt::format("regression.weights = \"normal\" with inputs on the sphere has a closed population risk for relu "
                     "and its relatives alone, not for \"{}\": take regression.weights = \"sphere\" or "

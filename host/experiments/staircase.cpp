@@ -18,23 +18,35 @@ namespace widelab::experiments {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr const char* kTheory = "deterministic equivalent at finite dimension";
 /// Relative error of numbers that went through an ill-conditioned solve: a spread below it is none.
 constexpr double kRounding = 1e-9;
 
-bool by_kernel(const io::Recipe& recipe) { return recipe.text("curve.kind") == "kernel"; }
+bool swept(const io::Recipe& recipe, const std::string& key) {
+  const auto& sweep = recipe.content().sweep;
+  return std::any_of(sweep.begin(), sweep.end(), [&](const io::SweepEntry& entry) { return entry.key == key; });
+}
 
-std::string size_name(const io::Recipe& recipe) { return by_kernel(recipe) ? "examples" : "features"; }
+/// The axis of sizes: what a kind counts, or parameters, which all have.
+std::string size_name(const io::Recipe& recipe) {
+  const std::string kind = swept(recipe, "curve.kind") ? "" : recipe.text("curve.kind");
+  return kind == "kernel" ? "examples" : kind == "random-features" ? "features" : "parameters";
+}
+
+std::string prediction_name(const io::Recipe& recipe) {
+  const std::string equivalent = "deterministic equivalent at finite dimension",
+                    mapping = "N d random features with the spectrum of the infinitely wide kernel";
+  if (swept(recipe, "curve.kind")) return equivalent + "; of tangent features a conjecture: " + mapping;
+  return recipe.text("curve.kind") == "tangent" ? "conjecture: " + equivalent + " of " + mapping : equivalent;
+}
 
 /// Whether a degree is on its stair. Off it, its coefficient scatters so little that the equivalent's own error shows,
 /// of relative order 1/d in L and 1 - L (kernel exp at d = 12: 4 % of 1 - L at L = .993).
 bool on_stair(double learned) { return std::abs(learned - 0.5) < 0.45; }
 
-/// Whether means can be held against theory: from four times as many examples on as there are dimensions. Below, a few
-/// replicates make the mean of a heavy-tailed risk.
-bool light_tailed(const StaircaseCell& cell, std::size_t size) {
-  const Index examples = cell.kind == StaircaseCell::Kind::kernel ? cell.sizes[size] : cell.examples;
-  return examples >= 4 * cell.dimension;
+/// Whether means are held against theory: no conjecture is, and the others from four times as many examples on as there
+/// are dimensions. Below, a few replicates make the mean of a heavy-tailed risk.
+bool held(const StaircaseCell& cell, std::size_t size) {
+  return !cell.conjecture() && cell.examples_of(size) >= 4 * cell.dimension;
 }
 
 /// Predictions of the numbers that are judged together: excess, training error and coefficients on their stair.
@@ -46,7 +58,7 @@ std::vector<double> judged(const StaircaseCell& cell, const std::vector<StairPre
       const bool kept = k == static_cast<std::size_t>(StairNumber::excess) ||
                         k == static_cast<std::size_t>(StairNumber::train) ||
                         (k >= kStairNumbers && on_stair(numbers[k]));
-      if (!kept || !light_tailed(cell, s)) numbers[k] = kNaN;
+      if (!kept || !held(cell, s)) numbers[k] = kNaN;
     }
     out.insert(out.end(), numbers.begin(), numbers.end());
   }
@@ -61,11 +73,12 @@ class StaircaseResult {
         size_(size_name(recipe)),
         sizes_(first.sizes.size()),
         degrees_(first.degrees()),
-        test_(over_sizes("test", "E (y - f)^2 of a fresh labelled input", kTheory)),
+        theory_(prediction_name(recipe)),
+        test_(over_sizes("test", "E (y - f)^2 of a fresh labelled input", theory_)),
         learned_(grid, "learned", "1",
                  "E[f f_l] / F_l: learned coefficient of a degree, of the fit to that degree alone (other degrees and "
                  "noise add 0 in the mean)",
-                 kTheory, Inner{{size_, "degree"}, {sizes_, degrees_}}),
+                 theory_, Inner{{size_, "degree"}, {sizes_, degrees_}}),
         median_(over_sizes("excess_median", "median over replicates of the excess risk", "none")),
         stairs_(grid.size() * degrees_, kNaN),
         nu_(grid.size() * sizes_, kNaN),
@@ -74,7 +87,7 @@ class StaircaseResult {
         held_(grid.size() * sizes_, 0),
         learned_held_(grid.size() * sizes_ * degrees_, 0) {
     const auto number = [&](StairNumber which, const char* name, const char* description) {
-      numbers_.emplace_back(which, over_sizes(name, description, kTheory));
+      numbers_.emplace_back(which, over_sizes(name, description, theory_));
     };
     number(StairNumber::excess, "excess", "E (f - f*)^2 = signal + noise");
     number(StairNumber::signal, "signal", "excess risk of the fit to noiseless labels");
@@ -91,7 +104,7 @@ class StaircaseResult {
       nu_[grid_.position(c) * sizes_ + s] = predictions_.back().nu;
     }
     for (std::size_t s = 0; s < sizes_; ++s)
-      for (std::size_t l = 0; light_tailed(cell, s) && l < degrees_; ++l) {
+      for (std::size_t l = 0; held(cell, s) && l < degrees_; ++l) {
         const std::size_t at = grid_.position(c) * sizes_ + s;
         held_[at] = 1;
         learned_held_[at * degrees_ + l] = on_stair(predictions_[s].numbers[kStairNumbers + l]) ? 1 : 0;
@@ -124,7 +137,10 @@ class StaircaseResult {
     io::Axis sizes, degrees;
     sizes.name = size_;
     sizes.units = degrees.units = "1";
-    sizes.description = size_ == "examples" ? "training examples n" : "random features N";
+    sizes.description = size_ == "examples" ? "training examples n"
+                        : size_ == "features"
+                            ? "random features N"
+                            : "fitted parameters: n of a kernel, N of random, N d of tangent features";
     sizes.values = std::vector<double>(first.sizes.begin(), first.sizes.end());
     degrees.name = "degree";
     degrees.description = "degree l of spherical harmonics";
@@ -156,13 +172,14 @@ class StaircaseResult {
   }
 
  private:
-  ObservableBuilder over_sizes(const char* name, const char* description, const char* prediction) const {
+  ObservableBuilder over_sizes(const char* name, const char* description, const std::string& prediction) const {
     return ObservableBuilder(grid_, name, "1", description, prediction, size_, sizes_);
   }
 
   const CellGrid& grid_;
   std::string size_;
   std::size_t sizes_, degrees_;
+  std::string theory_;
   ObservableBuilder test_, learned_, median_;
   std::vector<std::pair<StairNumber, ObservableBuilder>> numbers_;
   std::vector<StairPrediction> predictions_;  // of the cell at hand
@@ -180,8 +197,9 @@ class Staircase : public Experiment {
     io::Schema schema;
     schema.experiment = "staircase";
     schema.description = question() +
-                         "\nLearning curves of kernel ridge regression (or random features) degree by degree, from the "
-                         "exact population risk,\nbeside the deterministic equivalent at the same dimension.";
+                         "\nLearning curves of kernel ridge regression, random features and tangent features, degree "
+                         "by degree, from the\nexact population risk, beside the deterministic equivalent at the same "
+                         "dimension.";
     for (const auto& keys : {staircase_keys(), model_keys(), seed_keys(100)})
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
     for (io::KeySpec& key : schema.keys)
@@ -228,20 +246,25 @@ class Staircase : public Experiment {
  private:
   static std::string title(const io::Recipe& recipe) {
     const auto value = [&](const std::string& key, const auto& show) {
-      for (const io::SweepEntry& entry : recipe.content().sweep)
-        if (entry.key == key) return std::string();
-      return show();
+      return swept(recipe, key) ? std::string() : show();
     };
-    std::string text = by_kernel(recipe) ? "kernel ridge regression" : "random features, " + describe_network(recipe);
-    std::string kernel;
-    if (by_kernel(recipe)) {
-      kernel = value("curve.kernel", [&] { return recipe.text("curve.kernel"); });
+    const std::string kind = value("curve.kind", [&] { return recipe.text("curve.kind"); });
+    const std::string kernel = value("curve.kernel", [&] { return recipe.text("curve.kernel"); });
+    std::string text = kind.empty()       ? "kernel ridge regression and features"
+                       : kind == "kernel" ? "kernel ridge regression"
+                                          : kind + (kind == "tangent" ? " features" : "");
+    if (kind.empty() || kind == "kernel") {
       text += kernel.empty() ? "" : ", kernel " + kernel;
       if (kernel == "ntk" || kernel == "nngp") text += " of " + describe_network(recipe);
-    } else {
-      text += fmt::format(", n = {}", recipe.integer("curve.examples"));
+    }
+    std::string activation, examples;
+    if (kind != "kernel") {
+      activation = value("model.activation", [&] { return recipe.text("model.activation"); });
+      examples = value("curve.examples", [&] { return std::to_string(recipe.integer("curve.examples")); });
     }
     const std::vector<std::pair<std::string, std::string>> rest{
+        {"activation ", activation},
+        {"n = ", examples},
         {"d = ", value("curve.dimension", [&] { return std::to_string(recipe.integer("curve.dimension")); })},
         {"noise ",
          value("curve.noise_variance", [&] { return fmt::format("{:g}", recipe.real("curve.noise_variance")); })},

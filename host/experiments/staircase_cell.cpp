@@ -6,9 +6,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "host/estimators/kernel_risk.hpp"
+#include "host/estimators/tangent_risk.hpp"
 #include "host/experiments/normal_rows.hpp"
 #include "widelab/rng/normal.hpp"
 
@@ -28,7 +30,7 @@ std::vector<double> unit_rows(const StreamId& id, Index count, Index dimension) 
 
 /// A batch of replicates: inputs and right-hand sides drawn, then solutions.
 struct Batch {
-  Index members = 0, rights = 0, points = 0;           ///< points: examples of a kernel, largest number of features
+  Index members = 0, rights = 0, points = 0;           ///< points: the largest size, all parameters
   std::vector<double> inputs, targets;                 ///< members x n x d, members x n x rights
   std::vector<double> coefficients, residuals, norms;  ///< members x sizes x rights x (points or rights)
   std::vector<RidgeReport> reports;                    ///< members x sizes
@@ -121,10 +123,16 @@ void solve_kernels(const StaircaseCell& cell, const CurveSolver& solver, Batch& 
   }
 }
 
+std::vector<Index> units_of(const StaircaseCell& cell) {
+  std::vector<Index> units;
+  for (std::size_t s = 0; s < cell.sizes.size(); ++s) units.push_back(cell.units(s));
+  return units;
+}
+
 void solve_features(const StaircaseCell& cell, const CurveSolver& solver, const std::vector<DrawId>& weights,
                     Batch& batch) {
   RidgePathProblem problem;
-  problem.features.kind = FeatureKind::random;
+  problem.features.kind = cell.kind == StaircaseCell::Kind::tangent ? FeatureKind::tangent : FeatureKind::random;
   problem.features.activation = cell.activation;
   problem.features.sphere = true;
   problem.features.weights = weights.data();
@@ -134,7 +142,7 @@ void solve_features(const StaircaseCell& cell, const CurveSolver& solver, const 
   problem.examples = cell.examples;
   problem.targets_per_example = batch.rights;
   problem.targets = batch.targets.data();
-  problem.sizes = cell.sizes;
+  problem.sizes = units_of(cell);
   problem.filters = {{SpectralFilter::Kind::ridge, cell.sum_ridge(0)}};  // n, and so lambda_u, is the same everywhere
   problem.coefficients = batch.coefficients.data();
   problem.residuals = batch.residuals.data();
@@ -170,10 +178,8 @@ void write_row(const StaircaseCell& cell, const Batch& batch, Index member, cons
     number(StairNumber::signal) = moments.excess(size, amplitudes, amplitudes);
     number(StairNumber::noise) = noise_of(moments.product(size, last, last));
     number(StairNumber::excess) = number(StairNumber::signal) + number(StairNumber::noise);
-    const double examples =
-        static_cast<double>(cell.kind == StaircaseCell::Kind::kernel ? cell.sizes[s] : cell.examples);
-    number(StairNumber::train) =
-        (quadratic(residuals, rights, amplitudes) + noise_of(residuals[rights * rights - 1])) / examples;
+    number(StairNumber::train) = (quadratic(residuals, rights, amplitudes) + noise_of(residuals[rights * rights - 1])) /
+                                 static_cast<double>(cell.examples_of(s));
     number(StairNumber::norm) = quadratic(norms, rights, amplitudes) + noise_of(norms[rights * rights - 1]);
     number(StairNumber::condition) = batch.reports[at].condition;
     for (std::size_t l = 0; l < degrees; ++l)
@@ -181,12 +187,44 @@ void write_row(const StaircaseCell& cell, const Batch& batch, Index member, cons
   }
 }
 
+/// Exact moments over the population of the solutions of one member.
+class PopulationMoments {
+ public:
+  explicit PopulationMoments(const StaircaseCell& cell) : cell_(cell) {
+    // Beyond its degrees a kernel's K2 holds squares of negligible eigenvalues, features their whole tail.
+    if (cell.kind == StaircaseCell::Kind::tangent)
+      tangent_.emplace(cell.dimension, cell.coefficient, cell.spectrum.multiplicity);
+    else
+      zonal_.emplace(cell.dimension, cell.coefficient, cell.spectrum.multiplicity,
+                     cell.by_kernel() ? 0.0 : cell.spectrum.tail);
+  }
+
+  estimators::PrefixMoments of(const Batch& batch, Index member, const DrawId& weights) const {
+    estimators::PrefixSolutions solutions;
+    solutions.rights = batch.rights;
+    solutions.sizes = units_of(cell_);
+    solutions.points = solutions.sizes.back();
+    std::vector<double> drawn;
+    if (!cell_.by_kernel()) drawn = unit_rows(weights.stream(Stream::weights), solutions.points, cell_.dimension);
+    solutions.directions =
+        cell_.by_kernel() ? batch.inputs.data() + member * cell_.examples * cell_.dimension : drawn.data();
+    solutions.coefficients =
+        batch.coefficients.data() + member * static_cast<Index>(cell_.sizes.size()) * batch.rights * batch.points;
+    const auto degrees = static_cast<Index>(cell_.degrees());
+    return tangent_ ? tangent_->moments(solutions, degrees) : zonal_->moments(solutions, degrees);
+  }
+
+ private:
+  const StaircaseCell& cell_;
+  std::optional<estimators::KernelRisk> zonal_;
+  std::optional<estimators::TangentRisk> tangent_;
+};
+
 /// Operations of a replicate: the kernel or feature matrix, its factor, and the risk.
 double replicate_flops(const StaircaseCell& cell) {
   const auto n = static_cast<double>(cell.examples), points = static_cast<double>(cell.sizes.back());
   const double pair = 100 + 4.0 * static_cast<double>(cell.dimension);
-  if (cell.kind == StaircaseCell::Kind::random_features)
-    return n * points * (std::min(n, points) + pair) + points * points * pair;
+  if (!cell.by_kernel()) return n * points * (std::min(n, points) + pair) + points * points * pair;
   double factors = 0;
   for (const Index size : cell.sizes)
     if (cell.convention != theory::RidgeConvention::sum || size == cell.sizes.back())
@@ -207,36 +245,21 @@ CurveSolver curve_solver(runtime::Backend& backend) {
 }
 
 void measure_staircase(const StaircaseCell& cell, const CurveSolver& solver, Index first, Index count, double* rows) {
-  const bool by_kernel = cell.kind == StaircaseCell::Kind::kernel;
   const std::size_t numbers = cell.sizes.size() * cell.numbers_per_size();
-  // Beyond its degrees a kernel's K2 holds squares of negligible eigenvalues, features their whole tail.
-  const estimators::KernelRisk risk(cell.dimension, cell.coefficient, cell.spectrum.multiplicity,
-                                    by_kernel ? 0.0 : cell.spectrum.tail);
+  const PopulationMoments population(cell);
   for (Index done = 0; done < count;) {
     const Index members = std::min(count - done, batch_members(cell));
     Batch batch = draw(cell, first + done, members);
     std::vector<DrawId> weights;
     for (Index m = 0; m < members; ++m)
       weights.push_back({cell.init_key, static_cast<std::uint32_t>(first + done + m)});
-    if (by_kernel)
+    if (cell.by_kernel())
       solve_kernels(cell, solver, batch);
     else
       solve_features(cell, solver, weights, batch);
-    for (Index m = 0; m < members; ++m) {
-      std::vector<double> directions;
-      if (!by_kernel)
-        directions =
-            unit_rows(weights[static_cast<std::size_t>(m)].stream(Stream::weights), batch.points, cell.dimension);
-      estimators::PrefixSolutions solutions;
-      solutions.points = batch.points;
-      solutions.rights = batch.rights;
-      solutions.sizes = cell.sizes;
-      solutions.directions = by_kernel ? batch.inputs.data() + m * cell.examples * cell.dimension : directions.data();
-      solutions.coefficients =
-          batch.coefficients.data() + m * static_cast<Index>(cell.sizes.size()) * batch.rights * batch.points;
-      write_row(cell, batch, m, risk.moments(solutions, static_cast<Index>(cell.degrees())),
+    for (Index m = 0; m < members; ++m)
+      write_row(cell, batch, m, population.of(batch, m, weights[static_cast<std::size_t>(m)]),
                 rows + static_cast<std::size_t>(done + m) * numbers);
-    }
     done += members;
   }
 }
@@ -261,8 +284,8 @@ CellPlan plan_staircase_cell(const StaircaseCell& cell, const std::string& name)
   const auto replicates = static_cast<double>(cell.replicates);
   CellPlan plan;
   plan.cell = name;
-  plan.engine = cell.kind == StaircaseCell::Kind::kernel ? "kernel ridge path" : "ridge path";
-  plan.reason = cell.kind == StaircaseCell::Kind::kernel && cell.convention != theory::RidgeConvention::sum
+  plan.engine = cell.by_kernel() ? "kernel ridge path" : "ridge path";
+  plan.reason = cell.by_kernel() && cell.convention != theory::RidgeConvention::sum
                     ? "the ridge of the convention \"mean\" grows with n: a factorisation for each size"
                     : "the ridge is the same at every size: one factorisation a replicate";
   plan.replicates = cell.replicates;
@@ -274,23 +297,21 @@ CellPlan plan_staircase_cell(const StaircaseCell& cell, const std::string& name)
   plan.summary_bytes = 3 * 8 * replicates * numbers;
   plan.result_bytes = 8 * 6 * numbers;
   plan.flops = replicates * replicate_flops(cell);
-  plan.draws = replicates * (n * (d + 1) + (cell.kind == StaircaseCell::Kind::kernel ? 0 : points * d));
+  plan.draws = replicates * (n * (d + 1) + (cell.by_kernel() ? 0 : static_cast<double>(units_of(cell).back()) * d));
   return plan;
 }
 
 StairPrediction predict_staircase(const StaircaseCell& cell, std::size_t size) {
-  const bool by_kernel = cell.kind == StaircaseCell::Kind::kernel;
-  const auto points = static_cast<double>(cell.sizes[size]);
   theory::FeatureRegression problem;
   problem.spectrum = theory::with_target(cell.spectrum, cell.target_power);
   problem.noise_variance = cell.noise_variance;
-  problem.examples = by_kernel ? points : static_cast<double>(cell.examples);
-  problem.features = by_kernel ? theory::kInfinitelyManyFeatures : points;
-  // The equivalent's features are divided by sqrt(N), so that its coefficients are sqrt(N) times larger.
-  const double features = by_kernel ? 1 : points;
-  problem.ridge = cell.sum_ridge(size) / features;
+  problem.examples = static_cast<double>(cell.examples_of(size));
+  problem.features = cell.by_kernel() ? theory::kInfinitelyManyFeatures : static_cast<double>(cell.sizes[size]);
+  // The equivalent's kernel is a mean over the N units, so that its coefficients are sqrt(N) times larger.
+  const double units = cell.by_kernel() ? 1 : static_cast<double>(cell.units(size));
+  problem.ridge = cell.sum_ridge(size) / units;
   const theory::RegressionRisk risk = theory::regression_risk(problem);
-  const bool seen = cell.sum_ridge(size) >= kSmallestSeenRidge * problem.spectrum.trace() * features;
+  const bool seen = cell.sum_ridge(size) >= kSmallestSeenRidge * problem.spectrum.trace() * units;
   StairPrediction prediction;
   prediction.nu = risk.nu2;
   prediction.numbers.assign(cell.numbers_per_size(), std::numeric_limits<double>::quiet_NaN());
@@ -299,7 +320,7 @@ StairPrediction predict_staircase(const StaircaseCell& cell, std::size_t size) {
   number(StairNumber::signal) = risk.bias;
   number(StairNumber::noise) = risk.variance;
   if (seen) number(StairNumber::train) = risk.train;
-  number(StairNumber::norm) = risk.norm2 / features;
+  number(StairNumber::norm) = risk.norm2 / units;
   const std::vector<double> learned = theory::learned_fractions(cell.spectrum, risk.nu2);
   for (std::size_t l = 0; l < cell.degrees(); ++l) prediction.numbers[kStairNumbers + l] = learned[l];
   return prediction;

@@ -4,7 +4,10 @@
 //   kernel           f = sum_i alpha_i h(<x_i, x>), |y - f|^2 + ridge alpha^T K alpha; the curve runs over examples n
 //   random-features  f = sum_j a_j phi(sqrt(d) <w_j, x>), |w_j| = 1, |y - f|^2 + ridge |a|^2; n is fixed and the curve
 //                    runs over features N
-// Replicates draw inputs, label noise and weights afresh. No law knows a direction: u is the first coordinate.
+//   tangent          f = sum_j <a_j, x> 1[<w_j, x> > 0], |w_j| = 1: the gradient of the former's relu(sqrt(d) <w_j, x>)
+//                    by sqrt(d) w_j; ridge and n as there, and the curve runs over parameters N d
+// A size is the number of parameters that are fitted: n, N or N d. Replicates draw inputs, label noise and weights
+// afresh. No law knows a direction: u is the first coordinate.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +39,13 @@ enum class StairNumber : std::uint8_t {
 inline constexpr std::size_t kStairNumbers = static_cast<std::size_t>(StairNumber::count_);
 
 struct StaircaseCell {
-  enum class Kind : std::uint8_t { kernel, random_features } kind = Kind::kernel;
+  enum class Kind : std::uint8_t { kernel, random_features, tangent } kind = Kind::kernel;
   Index dimension = 3;
-  std::vector<Index> sizes;  ///< n, or N, ascending
+  std::vector<Index> sizes;  ///< n, N, or N d, ascending
   Index examples = 1;        ///< n of feature models; of kernels the largest size
   theory::SphereKernel kernel;
   Activation activation = Relu{};
-  theory::SphereSpectrum spectrum;  ///< of the kernel, or of the features
+  theory::SphereSpectrum spectrum;  ///< of the kernel, of the features, or of infinitely many tangent features
   std::vector<double> coefficient;  ///< of the kernel or the activation on B(d, l) Q_l
   double ridge = 0;
   theory::RidgeConvention convention = theory::RidgeConvention::sum;
@@ -52,6 +55,14 @@ struct StaircaseCell {
   Index replicates = 0;
   DeviceLimits limits;
   std::string fingerprint;
+
+  bool by_kernel() const { return kind == Kind::kernel; }
+  /// Parameters of a unit: d of a tangent feature's.
+  Index columns_per_unit() const { return kind == Kind::tangent ? dimension : 1; }
+  Index units(std::size_t size) const { return sizes[size] / columns_per_unit(); }  ///< n or N
+  Index examples_of(std::size_t size) const { return by_kernel() ? sizes[size] : examples; }
+  /// Whether the prediction is a conjecture: shown, and not held against the measurement.
+  bool conjecture() const { return kind == Kind::tangent; }
 
   std::size_t degrees() const { return target_power.size(); }
   std::size_t numbers_per_size() const { return kStairNumbers + degrees(); }
@@ -87,7 +98,8 @@ SampleTask staircase_task(const StaircaseCell& cell, CurveSolver solver);
 CellPlan plan_staircase_cell(const StaircaseCell& cell, const std::string& name);
 
 /// What the deterministic equivalent at finite d expects at a size: a row's numbers in the same order (NaN: condition),
-/// and the effective ridge nu, at which a degree of eigenvalue nu is half learned.
+/// and the effective ridge nu, at which a degree of eigenvalue nu is half learned. Tangent features: that of N d random
+/// features with the spectrum of the infinitely wide kernel, as in theory::neural_tangent_regression, a conjecture.
 struct StairPrediction {
   std::vector<double> numbers;
   double nu = 0;

@@ -29,16 +29,19 @@ std::vector<KeySpec> staircase_keys() {
     return spec;
   };
   std::vector<KeySpec> keys{
-      choice("curve.kind", "kernel",
-             "kernel: kernel ridge regression over the number of examples. random-features: phi = model.activation,\n"
-             "weights on the sphere, over the number of features at curve.examples examples.",
-             {"kernel", "random-features"}),
+      sweepable(choice(
+          "curve.kind", "kernel",
+          "kernel: kernel ridge regression over the number of examples. random-features: phi = model.activation,\n"
+          "weights on the sphere, over the number of features at curve.examples examples. tangent: alike, first-layer\n"
+          "tangent features of relu, over the number of parameters N d. Swept, sizes are parameters of each kind.",
+          {"kernel", "random-features", "tangent"})),
       sweepable(io::make_key("curve.kernel", KeyType::text, "\"exp\"",
                              "h(t), t = <x, x'>: exp = e^t, inverse(c) = 1 / (1 - t/c), nt-first-layer = t (pi - "
                              "arccos t) / 2 pi,\nnngp and ntk = infinitely wide network of [model] at |x|^2 = d.")),
       sweepable(io::make_key("curve.dimension", KeyType::integer, "12", "d; inputs are uniform on the sphere of R^d.",
                              theory::kLeastSphereDimension, 4096)),
-      io::make_key("curve.examples", KeyType::integer, "300", "random-features: number of examples n.", 1, 100000),
+      sweepable(io::make_key("curve.examples", KeyType::integer, "300",
+                             "random-features, tangent: number of examples n.", 1, 100000)),
       io::make_key("curve.target_power", KeyType::real_list, "[0.0, 0.4, 0.3, 0.2, 0.1]",
                    "E f_l^2 of the target's degrees l = 0, 1, ...; coefficients are reported of all of them.", 0, 1e6),
       sweepable(io::make_key("curve.noise_variance", KeyType::real, "0.0", "Of the labels.", 0, 1e6)),
@@ -55,11 +58,9 @@ std::vector<KeySpec> staircase_keys() {
 }
 
 double StaircaseCell::sum_ridge(std::size_t size) const {
-  const auto points = static_cast<double>(sizes[size]);
-  const bool by_kernel = kind == Kind::kernel;
-  return theory::sum_ridge(
-      convention, ridge,
-      {by_kernel ? 1.0 : points, by_kernel ? points : static_cast<double>(examples), static_cast<double>(dimension)});
+  return theory::sum_ridge(convention, ridge,
+                           {by_kernel() ? 1.0 : static_cast<double>(units(size)),
+                            static_cast<double>(examples_of(size)), static_cast<double>(dimension)});
 }
 
 namespace {
@@ -80,6 +81,53 @@ theory::SphereKernel read_kernel(const io::Recipe& recipe, Index dimension) {
   return theory::parse_sphere_kernel(text);
 }
 
+StaircaseCell::Kind kind_of(const std::string& name) {
+  if (name == "kernel") return StaircaseCell::Kind::kernel;
+  return name == "tangent" ? StaircaseCell::Kind::tangent : StaircaseCell::Kind::random_features;
+}
+
+/// Numbers of parameters: multiples of d of tangent features.
+std::vector<Index> read_sizes(const io::Recipe& recipe) {
+  const bool tangent = kind_of(recipe.text("curve.kind")) == StaircaseCell::Kind::tangent;
+  return curve_sizes(recipe, tangent ? recipe.integer("curve.dimension") : 1);
+}
+
+/// Spectrum and coefficients of random or tangent features.
+void read_features(const io::Recipe& recipe, StaircaseCell& cell) {
+  const std::string& name = recipe.text("model.activation");
+  cell.examples = recipe.integer("curve.examples");
+  cell.activation = parse_activation(name);
+  cell.coefficient = theory::funk_hecke(cell.activation, cell.dimension, theory::kMostDegrees);
+  if (cell.kind == StaircaseCell::Kind::random_features) {
+    cell.spectrum = theory::activation_spectrum(cell.activation, cell.dimension, theory::kMostDegrees);
+  } else {
+    if (!(cell.activation == Activation(Relu{})))
+      throw RecipeError(fmt::format(
+          "model.activation = \"{}\": tangent features have a closed population risk for relu alone; set it "
+          "to relu, or curve.kind to random-features",
+          name));
+    cell.spectrum = theory::sphere_spectrum(theory::first_layer_tangent_kernel(), cell.dimension, theory::kMostDegrees);
+  }
+  if (cell.ridge == 0 && std::find(cell.sizes.begin(), cell.sizes.end(), cell.examples) != cell.sizes.end())
+    throw RecipeError(
+        fmt::format("curve.ridge = 0 with {} features for {} examples: the expected risk is infinite "
+                    "there; give a positive ridge, or leave that size out",
+                    cell.examples, cell.examples));
+}
+
+/// Cells share one axis of sizes, and only features have a number of examples beside it.
+void require_one_layout(const RunSetup& setup, const StaircaseCell& cell) {
+  if (cell.sizes != read_sizes(io::at_cell(*setup.recipe, setup.sweep.cells.front())))
+    throw RecipeError(
+        "curve.first, curve.last and curve.points give other sizes to other cells, since tangent features have d "
+        "parameters a unit: give curve.sizes, multiples of every curve.dimension");
+  for (const io::SweepAxis& axis : setup.sweep.axes)
+    if (cell.by_kernel() && axis.key == "curve.examples")
+      throw RecipeError(
+          "curve.examples is swept with curve.kind = \"kernel\", whose curve runs over the examples by itself: give "
+          "them as curve.sizes, and sweep curve.examples of random-features or tangent alone");
+}
+
 std::string key_text(const StaircaseCell& cell) {
   return fmt::format("{:016x}{:016x}{:016x}", cell.data_key, cell.noise_key, cell.init_key);
 }
@@ -88,10 +136,9 @@ std::string key_text(const StaircaseCell& cell) {
 
 StaircaseCell staircase_from(const io::Recipe& recipe) {
   StaircaseCell cell;
-  cell.kind =
-      recipe.text("curve.kind") == "kernel" ? StaircaseCell::Kind::kernel : StaircaseCell::Kind::random_features;
+  cell.kind = kind_of(recipe.text("curve.kind"));
   cell.dimension = recipe.integer("curve.dimension");
-  cell.sizes = curve_sizes(recipe);
+  cell.sizes = read_sizes(recipe);
   cell.target_power = recipe.reals("curve.target_power");
   cell.noise_variance = recipe.real("curve.noise_variance");
   cell.ridge = recipe.real("curve.ridge");
@@ -101,28 +148,21 @@ StaircaseCell staircase_from(const io::Recipe& recipe) {
   if (cell.target_power.empty() || cell.target_power.size() > most)
     throw RecipeError(fmt::format("curve.target_power has {} entries: must be from 1 to {}, degree 0 first",
                                   cell.target_power.size(), most));
-  if (cell.kind == StaircaseCell::Kind::kernel) {
-    cell.examples = cell.sizes.back();
-    cell.kernel = read_kernel(recipe, cell.dimension);
-    cell.spectrum = theory::sphere_spectrum(cell.kernel, cell.dimension, theory::kMostDegrees);
-    cell.coefficient = cell.spectrum.eigenvalue;
+  if (!cell.by_kernel()) {
+    read_features(recipe, cell);
     return cell;
   }
-  cell.examples = recipe.integer("curve.examples");
-  cell.activation = parse_activation(recipe.text("model.activation"));
-  cell.spectrum = theory::activation_spectrum(cell.activation, cell.dimension, theory::kMostDegrees);
-  cell.coefficient = theory::funk_hecke(cell.activation, cell.dimension, theory::kMostDegrees);
-  if (cell.ridge == 0 && std::find(cell.sizes.begin(), cell.sizes.end(), cell.examples) != cell.sizes.end())
-    throw RecipeError(
-        fmt::format("curve.ridge = 0 with {} features for {} examples: the expected risk is infinite "
-                    "there; give a positive ridge, or leave that size out",
-                    cell.examples, cell.examples));
+  cell.examples = cell.sizes.back();
+  cell.kernel = read_kernel(recipe, cell.dimension);
+  cell.spectrum = theory::sphere_spectrum(cell.kernel, cell.dimension, theory::kMostDegrees);
+  cell.coefficient = cell.spectrum.eigenvalue;
   return cell;
 }
 
 StaircaseCell make_staircase_cell(const RunSetup& setup, const io::Cell& at) {
   check_shared(*setup.recipe, setup.sweep);
   StaircaseCell cell = staircase_from(io::at_cell(*setup.recipe, at));
+  require_one_layout(setup, cell);
   const std::string name = drawn_name(*setup.recipe, at);
   cell.data_key = role_key(setup.seed, "data", name);
   cell.noise_key = role_key(setup.seed, "label_noise", name);

@@ -180,11 +180,11 @@ TrainingCell make_training_cell(const RunSetup& setup, const io::Cell& cell) {
   const double train_examples = static_cast<double>(recipe.integer("data.examples")),
                examples = train_examples + static_cast<double>(recipe.integer("data.test_examples")),
                numbers = static_cast<double>(recipe.integer("data.dimension") + recipe.integer("model.outputs"));
-  // As drawn, split into training and test set, and in the trainer.
+  // As drawn or kept for other cells, in this one, and in the trainer.
   require_room(recipe, setup.limits, 3 * 8 * examples * numbers, "the examples");
   if (out.train.unit == RateUnit::limit_kernel)  // both kernels, the one to decompose, its eigenvectors
     require_room(recipe, setup.limits, 4 * 8 * train_examples * train_examples, "kernels on the training examples");
-  out.data = make_learning_data(recipe, setup.seed);
+  out.data = *setup.data->get(recipe, setup.seed);
   check_targets(out.train.rule.loss, out.data.train);
   out.on_gpu = setup.on_gpu;
   out.keep = estimators::parse_keep("observe.keep", recipe.text("observe.keep"));

@@ -23,6 +23,10 @@ class CpuBackend final : public Backend {
   void nngp(const NngpProblem<double>& problem) override { cpu::nngp(problem); }
   void ntk(const NtkProblem<float>& problem) override { cpu::ntk(problem); }
   void ntk(const NtkProblem<double>& problem) override { cpu::ntk(problem); }
+  void gradient_gram(const GradientGramProblem<float>& problem) override { cpu::gradient_gram(problem); }
+  void gradient_gram(const GradientGramProblem<double>& problem) override { cpu::gradient_gram(problem); }
+  void hvp(const HvpProblem<float>& problem) override { cpu::hvp(problem); }
+  void hvp(const HvpProblem<double>& problem) override { cpu::hvp(problem); }
   void law_exact_ntk(const LawExactProblem& problem) override { cpu::law_exact_ntk(problem); }
   void ridge_path(const RidgePathProblem& problem) override { cpu::ridge_path(problem); }
   void kernel_ridge_path(const KernelRidgePathProblem& problem) override { cpu::kernel_ridge_path(problem); }
@@ -84,9 +88,10 @@ std::string blas_description() {
 }
 
 std::vector<std::string> never_ran_on_device() {
-  return {"init on CUDA",       "forward on CUDA",       "nngp on CUDA",
-          "ntk on CUDA",        "law_exact_ntk on CUDA", "train fused on CUDA",
-          "train gemm on CUDA", "ridge_path on CUDA",    "kernel_ridge_path on CUDA"};
+  return {"init on CUDA",         "forward on CUDA",       "nngp on CUDA",
+          "ntk on CUDA",          "law_exact_ntk on CUDA", "train fused on CUDA",
+          "train gemm on CUDA",   "ridge_path on CUDA",    "kernel_ridge_path on CUDA",
+          "gradient_gram on CUDA"};
 }
 
 }  // namespace widelab::runtime

@@ -7,6 +7,8 @@
 
 #include "host/runtime/devices.hpp"
 #include "widelab/ops/forward.hpp"
+#include "widelab/ops/gradient_gram.hpp"
+#include "widelab/ops/hvp.hpp"
 #include "widelab/ops/init.hpp"
 #include "widelab/ops/kernel_ridge_path.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
@@ -31,6 +33,11 @@ class Backend {
   virtual void nngp(const NngpProblem<double>& problem) = 0;
   virtual void ntk(const NtkProblem<float>& problem) = 0;
   virtual void ntk(const NtkProblem<double>& problem) = 0;
+  virtual void gradient_gram(const GradientGramProblem<float>& problem) = 0;
+  virtual void gradient_gram(const GradientGramProblem<double>& problem) = 0;
+  /// On the CPU only: PlanError from a CUDA backend.
+  virtual void hvp(const HvpProblem<float>& problem) = 0;
+  virtual void hvp(const HvpProblem<double>& problem) = 0;
   virtual void law_exact_ntk(const LawExactProblem& problem) = 0;
   virtual void ridge_path(const RidgePathProblem& problem) = 0;
   virtual void kernel_ridge_path(const KernelRidgePathProblem& problem) = 0;

@@ -121,6 +121,10 @@ class CudaBackend final : public Backend {
   void nngp(const NngpProblem<double>& problem) override { run(problem); }
   void ntk(const NtkProblem<float>& problem) override { run(problem); }
   void ntk(const NtkProblem<double>& problem) override { run(problem); }
+  void gradient_gram(const GradientGramProblem<float>& problem) override { run(problem); }
+  void gradient_gram(const GradientGramProblem<double>& problem) override { run(problem); }
+  void hvp(const HvpProblem<float>&) override { refuse_hvp(); }
+  void hvp(const HvpProblem<double>&) override { refuse_hvp(); }
 
   void law_exact_ntk(const LawExactProblem& problem) override {
     const UploadedMatrix<double> inputs(*context_, "inputs", problem.inputs);
@@ -184,6 +188,10 @@ class CudaBackend final : public Backend {
   }
 
  private:
+  [[noreturn]] static void refuse_hvp() {
+    throw PlanError("hvp (curvature-vector products) has no CUDA version yet: set device = \"cpu\"");
+  }
+
   template <class T>
   void run(const InitProblem<T>& problem) {
     const Result<T> parameters(*context_, "parameters", problem.parameters,
@@ -242,6 +250,28 @@ class CudaBackend final : public Backend {
     cuda::ntk(*context_, there);
     ntk.fetch();
     nngp.fetch();
+    outputs.fetch();
+  }
+
+  template <class T>
+  void run(const GradientGramProblem<T>& problem) {
+    const Index members = problem.weights.members, n = problem.inputs.rows, k = problem.network->shape.outputs;
+    const UploadedWeights<T> weights(*context_, *problem.network, problem.weights);
+    const UploadedMatrix<T> inputs(*context_, "inputs", problem.inputs);
+    const cuda::DeviceArray<T> targets(*context_, "targets", problem.targets, n * k);
+    const Result<double> gram(*context_, "gradient Gram", problem.gram, members * n * n),
+        squares(*context_, "gradient squares", problem.squares, members * n);
+    const Result<T> outputs(*context_, "outputs", problem.outputs, members * n * k);
+    GradientGramProblem<T> there = problem;
+    there.weights = weights.on_device();
+    there.inputs = inputs.view();
+    there.targets = targets.data();
+    there.gram = gram.device();
+    there.squares = squares.device();
+    there.outputs = outputs.device();
+    cuda::gradient_gram(*context_, there);
+    gram.fetch();
+    squares.fetch();
     outputs.fetch();
   }
 

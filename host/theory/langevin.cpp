@@ -3,7 +3,8 @@
 #include <cmath>
 #include <string>
 
-#include "widelab/base/errors.hpp"
+#include "host/theory/sgd_quadratic.hpp"
+#include "widelab/base/contract.hpp"
 
 namespace widelab::theory {
 namespace {
@@ -43,6 +44,20 @@ double langevin_variance_at(const LangevinQuadratic& problem, double initial, do
   const double kept = std::pow(problem.decay() * problem.decay(), t);
   if (contraction(problem) == 0.0) return initial + t * step_noise(problem);
   return kept * initial + (1.0 - kept) * (step_noise(problem) / contraction(problem));
+}
+
+// r^2 (V + 2 T / r): injected noise is gradient noise of that variance.
+std::vector<double> langevin_covariance(MatrixView<const double> curvature, MatrixView<const double> gradient_noise,
+                                        double learning_rate, double temperature, bool sgld) {
+  const Index d = curvature.rows;
+  WIDELAB_REQUIRE(gradient_noise.rows == d && gradient_noise.cols == d, "noise and curvature have different sizes");
+  LinearTraining training;
+  training.learning_rate = sgld ? 0.5 * learning_rate : learning_rate;
+  std::vector<double> noise;
+  for (Index i = 0; i < d; ++i)
+    for (Index j = 0; j < d; ++j)
+      noise.push_back(gradient_noise(i, j) + (i == j ? 2.0 * temperature / training.learning_rate : 0.0));
+  return QuadraticSgd(curvature, training).stationary(matrix_view<const double>(noise.data(), d, d)).parameter;
 }
 
 }  // namespace widelab::theory

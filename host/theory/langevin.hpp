@@ -1,7 +1,9 @@
 // Discrete-time Langevin dynamics on a quadratic potential U = h theta^2 / 2: exact at every step size.
 #pragma once
 
-#include "widelab/base/types.hpp"
+#include <vector>
+
+#include "widelab/base/view.hpp"
 
 namespace widelab::theory {
 
@@ -27,5 +29,11 @@ double langevin_variance(const LangevinQuadratic& problem);
 
 /// Variance after t steps from `initial`: S_inf + a^{2t} (initial - S_inf); stable or not. t may be infinite if stable.
 double langevin_variance_at(const LangevinQuadratic& problem, double initial, double t);
+
+/// The same for d parameters with curvature H (d x d, symmetric) and gradient noise V (d x d): the S of S = A S A + 2 r
+/// T + r^2 V, A = 1 - r H, r = eta (sgld: eta / 2); without gradient noise T [H (1 - r H / 2)]^-1. d x d. Throws
+/// RecipeError if a direction is not stable.
+std::vector<double> langevin_covariance(MatrixView<const double> curvature, MatrixView<const double> gradient_noise,
+                                        double learning_rate, double temperature, bool sgld);
 
 }  // namespace widelab::theory

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "host/theory/linear_dynamics.hpp"
 #include "host/theory/registry.hpp"
 #include "widelab/math/gaussian_moments.hpp"
 #include "widelab/model/parametrization.hpp"
@@ -30,6 +31,12 @@ TheoryEntry kernel_polynomial_entry();
 TheoryEntry neural_tangent_regression_entry();
 TheoryEntry feature_regression_entry();
 TheoryEntry feature_flow_entry();
+TheoryEntry sgd_stationary_entry();
+TheoryEntry sgd_regression_entry();
+TheoryEntry shuffled_epochs_entry();
+TheoryEntry finite_window_entry();
+TheoryEntry kesten_exponent_entry();
+TheoryEntry valley_entry();
 
 /// Parameters q11, q12, q22 (overlaps x.x'/d) and their reader, which returns inner products x.x'.
 std::vector<ParamDoc> overlap_docs();
@@ -47,6 +54,10 @@ Network network_of(const Params& params, const std::vector<ParamDoc>& listed, Ml
 
 /// The parameter `parametrization` of the common list.
 Parametrization read_parametrization(const Params& params);
+
+/// Parameters rule, learning_rate, momentum and h of one direction under SGD, and the reader of the first three.
+std::vector<ParamDoc> noisy_rule_docs();
+LinearTraining read_noisy_rule(const Params& params);
 
 /// Joins two lists of parameters.
 std::vector<ParamDoc> operator+(std::vector<ParamDoc> first, const std::vector<ParamDoc>& second);

@@ -174,7 +174,13 @@ const std::vector<TheoryEntry>& theory_entries() {
       kernel_polynomial_entry(),
       neural_tangent_regression_entry(),
       feature_regression_entry(),
-      feature_flow_entry()};
+      feature_flow_entry(),
+      sgd_stationary_entry(),
+      sgd_regression_entry(),
+      shuffled_epochs_entry(),
+      finite_window_entry(),
+      kesten_exponent_entry(),
+      valley_entry()};
   return entries;
 }
 

@@ -73,6 +73,10 @@ class BlockContraction {
   /// out += weighted (rows x cols) times <B_l, B_l'>.
   void add_layer(Index l, NtkBlocks blocks, const std::vector<double>& weighted, std::vector<double>& out) {
     const Index outputs = shape_.outputs;
+    if (of_loss()) {
+      add_loss_layer(l, weighted, out);
+      return;
+    }
     if (l == shape_.depth()) {  // B is the identity between outputs
       for (Index r = 0; r < rows_; ++r)
         for (Index c = 0; c < cols_; ++c)
@@ -103,6 +107,20 @@ class BlockContraction {
         for (Index c = 0; c < cols_; ++c)
           out[slot(blocks, r, o, c, o)] += share * weighted[r * cols_ + c] * dots_[r * cols_ + c];
     }
+  }
+
+  bool of_loss() const { return !a_.df.empty(); }
+
+  /// The same for the signals of a loss, one row an input.
+  void add_loss_layer(Index l, const std::vector<double>& weighted, std::vector<double>& out) {
+    const Index n = shape_.fan_out(l);
+    const auto rows_of = [&](const Signals<T>& signals, Index first) {
+      const Buffer<T>& delta = l == shape_.depth() ? signals.df : signals.b[static_cast<std::size_t>(l)];
+      return Rows<T>{delta.data() + first * n, n, n};
+    };
+    dots_.resize(static_cast<std::size_t>(rows_ * cols_));
+    gram<T>(rows_of(a_, i_), rows_of(b_, j_), rows_, cols_, partial_, dots_.data());
+    for (std::size_t k = 0; k < dots_.size(); ++k) out[k] += weighted[k] * dots_[k];
   }
 
   Index slot(NtkBlocks blocks, Index r, Index o, Index c, Index p) const {

@@ -25,8 +25,8 @@ inline bool elementwise_init(const Network& network) {
 
 /// The plan that an op on this machine follows. Weights of other than elementwise laws have to be stored.
 template <class T>
-StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, Index rows, Index cols, bool backward,
-                      DeviceLimits limits) {
+StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, Index rows, Index cols,
+                      BackwardSignals backward, DeviceLimits limits) {
   WIDELAB_REQUIRE(weights.stored || elementwise_init(network),
                   "orthogonal and file weights must be stored before a kernel op");
   limits.workers = worker_count(limits.workers);
@@ -34,7 +34,8 @@ StoragePlan plan_here(const Network& network, const MemberWeights<T>& weights, I
   work.members = weights.members;
   work.rows = rows;
   work.cols = cols;
-  work.backward = backward;
+  work.backward = backward != BackwardSignals::none;
+  work.of_loss = backward == BackwardSignals::of_loss;
   work.weights_given = weights.stored != nullptr;
   work.scalar_bytes = static_cast<int>(sizeof(T));
   return make_storage_plan(network.shape, work, limits);

@@ -51,7 +51,10 @@ class Propagation {
         weights_(weights),
         options_(options),
         signals_(signals),
-        n_(signals.inputs.rows) {
+        n_(signals.inputs.rows),
+        of_loss_(options.backward == BackwardSignals::of_loss),
+        rows_(n_ * (of_loss_ ? 1 : shape_.outputs)) {
+    signals.backward_rows = of_loss_ ? 1 : shape_.outputs;
     const auto depth = static_cast<std::size_t>(shape_.depth());
     for (auto* arrays : {&signals.h, &signals.b, &signals.slope, &signals.normalised, &signals.inverse_sd})
       arrays->resize(depth);
@@ -74,38 +77,50 @@ class Propagation {
       if (shape_.layer_norm) normalise(l, z.data());
       h = matrix_view<const T>(signals_.h[static_cast<std::size_t>(l)].data(), n_, n);
     }
-    if (options_.outputs) {
+    if (options_.outputs || of_loss_) {
       signals_.f.resize(static_cast<std::size_t>(n_ * shape_.outputs));
       multiply_forward(network_, weights_, shape_.depth(), h, options_.parallel, signals_.f.data(),
                        [&](Index first, Index count) { add_bias(shape_.depth(), first, count, signals_.f.data()); });
     }
   }
 
+  /// df = d loss / df of every input.
+  void differentiate(const LossTargets<T>& loss) {
+    const Index outputs = shape_.outputs;
+    signals_.df.resize(signals_.f.size());
+    for (Index i = 0; i < n_; ++i)
+      loss_slope(loss.kind, signals_.f.data() + i * outputs, loss.targets + i * outputs, outputs, Index{1},
+                 signals_.df.data() + i * outputs);
+  }
+
   void backward() {
-    const Index outputs = shape_.outputs, depth = shape_.depth();
+    const Index depth = shape_.depth();
     for (Index l = depth - 1; l >= 0; --l) {
       const auto at = static_cast<std::size_t>(l);
       Buffer<T>& b = signals_.b[at];
-      b.resize(static_cast<std::size_t>(n_ * outputs * shape_.fan_out(l)));
+      b.resize(static_cast<std::size_t>(rows_ * shape_.fan_out(l)));
       const auto finish = [&](Index first, Index count) {
-        for (Index r = 0; r < n_ * outputs; ++r) through_slope(l, r, first, count, b.data());
+        for (Index r = 0; r < rows_; ++r) through_slope(l, r, first, count, b.data());
         if (!shape_.layer_norm) add_stream_signals(l, first, count, b.data());
       };
-      if (l == depth - 1)
+      if (l == depth - 1 && !of_loss_) {
         spread_readout(b.data(), finish);
-      else
-        multiply_backward(network_, weights_, l + 1, signals_.b[at + 1].data(), n_ * outputs, options_.parallel,
-                          b.data(), finish);
+      } else {
+        const T* above = l == depth - 1 ? signals_.df.data() : signals_.b[at + 1].data();
+        multiply_backward(network_, weights_, l + 1, above, rows_, options_.parallel, b.data(), finish);
+      }
       if (shape_.layer_norm) through_normalisation(l, b.data());
     }
   }
 
  private:
+  bool carries_back() const { return options_.backward != BackwardSignals::none; }
+
   void make_room(Index l) {
     const auto at = static_cast<std::size_t>(l);
     const auto size = static_cast<std::size_t>(n_ * shape_.fan_out(l));
     signals_.h[at].resize(size);
-    if (options_.backward) signals_.slope[at].resize(size);
+    if (carries_back()) signals_.slope[at].resize(size);
     if (shape_.layer_norm) {
       signals_.normalised[at].resize(size);
       signals_.inverse_sd[at].resize(static_cast<std::size_t>(n_));
@@ -137,7 +152,7 @@ class Propagation {
     const Index offset = i * shape_.fan_out(l) + first;
     const float* multipliers = shape_.multipliers(l);
     activate_row(shape_.activation, y, multipliers ? multipliers + first : nullptr, count,
-                 signals_.h[at].data() + offset, options_.backward ? signals_.slope[at].data() + offset : nullptr);
+                 signals_.h[at].data() + offset, carries_back() ? signals_.slope[at].data() + offset : nullptr);
   }
 
   /// LayerNorm needs whole rows, so it comes after all tiles.
@@ -173,11 +188,12 @@ class Propagation {
 
   bool feeds_branch(Index l) const { return l + 1 < shape_.depth() && shape_.is_residual(l + 1); }
 
-  /// df/dy = s phi'(y) df/dh (times alpha in front of a residual branch) of row r = (input, output), in place.
+  /// df/dy = s phi'(y) df/dh (times alpha in front of a residual branch) of row r = (input, output), in place; here and
+  /// below f stands for the loss where its signals are carried.
   void through_slope(Index l, Index r, Index first, Index count, T* b) const {
     const Index n = shape_.fan_out(l);
     const T branch = feeds_branch(l) ? static_cast<T>(shape_.residual) : T(1);
-    const T* slope = signals_.slope[static_cast<std::size_t>(l)].data() + r / shape_.outputs * n + first;
+    const T* slope = signals_.slope[static_cast<std::size_t>(l)].data() + r / signals_.backward_rows * n + first;
     T* row = b + r * n + first;
     for (Index j = 0; j < count; ++j) row[j] *= branch * slope[j];
   }
@@ -187,18 +203,18 @@ class Propagation {
     if (!feeds_branch(l)) return;
     const Index n = shape_.fan_out(l);
     const T* above = signals_.b[static_cast<std::size_t>(l + 1)].data();
-    for (Index r = 0; r < n_ * shape_.outputs; ++r)
+    for (Index r = 0; r < rows_; ++r)
       for (Index j = r * n + first; j < r * n + first + count; ++j) b[j] += above[j];
   }
 
   /// df/dz from df/dy, whole rows, in place; then the stream's share.
   void through_normalisation(Index l, T* b) {
     const auto at = static_cast<std::size_t>(l);
-    const Index n = shape_.fan_out(l), outputs = shape_.outputs;
+    const Index n = shape_.fan_out(l), rows = signals_.backward_rows;
     parallel_for(n_, options_.parallel, [&](Index i) {
-      for (Index o = 0; o < outputs; ++o)
+      for (Index o = 0; o < rows; ++o)
         normalise_row_backward(signals_.normalised[at].data() + i * n,
-                               signals_.inverse_sd[at][static_cast<std::size_t>(i)], n, b + (i * outputs + o) * n);
+                               signals_.inverse_sd[at][static_cast<std::size_t>(i)], n, b + (i * rows + o) * n);
     });
     add_stream_signals(l, 0, n, b);
   }
@@ -209,22 +225,25 @@ class Propagation {
   const SignalOptions& options_;
   Signals<T>& signals_;
   Index n_;
+  bool of_loss_;
+  Index rows_;  // of all inputs' backward signals
 };
 
 }  // namespace
 
 template <class T>
 void compute_signals(const Network& network, WeightTiles<T>& weights, MatrixView<const T> inputs,
-                     const SignalOptions& options, Signals<T>& signals) {
+                     const SignalOptions& options, Signals<T>& signals, const LossTargets<T>& loss) {
   signals.inputs = inputs;
   Propagation<T> propagation(network, weights, options, signals);
   propagation.forward();
-  if (options.backward) propagation.backward();
+  if (options.backward == BackwardSignals::of_loss) propagation.differentiate(loss);
+  if (options.backward != BackwardSignals::none) propagation.backward();
 }
 
 template void compute_signals(const Network&, WeightTiles<float>&, MatrixView<const float>, const SignalOptions&,
-                              Signals<float>&);
+                              Signals<float>&, const LossTargets<float>&);
 template void compute_signals(const Network&, WeightTiles<double>&, MatrixView<const double>, const SignalOptions&,
-                              Signals<double>&);
+                              Signals<double>&, const LossTargets<double>&);
 
 }  // namespace widelab::cpu

@@ -1,9 +1,11 @@
-// The elementwise and row-wise steps between the matrix products of a network, over a batch of members.
+// The elementwise and row-wise steps between the matrix products of a network, over a batch of members; those of
+// losses are in gradient_kernels.cu.
 #pragma once
 
 #include "kernels/cuda/support/context.hpp"
 #include "widelab/base/types.hpp"
 #include "widelab/math/activations.hpp"
+#include "widelab/math/losses.hpp"
 
 namespace widelab::cuda {
 
@@ -52,5 +54,35 @@ struct SlopeTask {
 
 void through_activation(Context& context, const Activation& activation, const SlopeTask<float>& task);
 void through_activation(Context& context, const Activation& activation, const SlopeTask<double>& task);
+
+/// df = d loss / df, per row (slot, input) over its outputs.
+template <class T>
+struct LossSlopeTask {
+  LossKind loss = LossKind::half_squared;
+  const T* f = nullptr;        ///< slots x inputs x outputs
+  const T* targets = nullptr;  ///< inputs x outputs
+  T* df = nullptr;             ///< out: slots x inputs x outputs
+  Index slots = 0, inputs = 0, outputs = 0;
+};
+
+void loss_slopes(Context& context, const LossSlopeTask<float>& task);
+void loss_slopes(Context& context, const LossSlopeTask<double>& task);
+
+/// squares[member, first + input] (+)= (weight_kernel |h|^2 + bias_kernel) |delta|^2: a layer's share of the squared
+/// norm of a loss gradient.
+template <class T>
+struct SquareTask {
+  const T* h = nullptr;  ///< rows of the layer's input, `h_stride` apart within a slot
+  Index h_slot = 0, h_stride = 0, fan_in = 0;
+  const T* delta = nullptr;  ///< slots x inputs x fan_out
+  Index fan_out = 0;
+  double weight_kernel = 0, bias_kernel = 0;
+  bool set = false;  ///< the result is set, not added to
+  Index members = 0, inputs = 0, first = 0, all_inputs = 0;
+  double* squares = nullptr;  ///< members x all_inputs
+};
+
+void add_gradient_squares(Context& context, const SquareTask<float>& task);
+void add_gradient_squares(Context& context, const SquareTask<double>& task);
 
 }  // namespace widelab::cuda

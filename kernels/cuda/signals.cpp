@@ -56,7 +56,7 @@ void SignalTile<T>::forward(WeightPanels<T>& weights, MatrixView<const T> inputs
   inputs_ = inputs;
   for (Index l = 0; l < shape_.layers(); ++l) {
     const bool readout = l == shape_.depth();
-    if (readout && !needs_.outputs) return;
+    if (readout && !f_) return;
     T* z = readout ? f_ : z_[static_cast<std::size_t>(l)];
     multiply_forward(weights, l, z);
     FeatureTask<T> task;
@@ -93,23 +93,29 @@ SlopeTask<T> SignalTile<T>::slope_task(Index hidden) const {
   task.multipliers = multipliers(hidden);
   task.slots = plan_.slots;
   task.inputs = inputs();
-  task.outputs = task.output_count = shape_.outputs;
+  task.outputs = task.output_count = backward_rows();
   task.units = shape_.fan_out(hidden);
   return task;
 }
 
 template <class T>
+void SignalTile<T>::differentiate(LossKind loss, const T* targets) {
+  loss_slopes(context_, {loss, f_, targets, df_, plan_.slots, inputs(), shape_.outputs});
+}
+
+template <class T>
 void SignalTile<T>::backward(WeightPanels<T>& weights, Index hidden) {
   const Index layer = hidden + 1, fan_in = shape_.fan_in(layer), fan_out = shape_.fan_out(layer);
-  const Index step = panel_rows(shape_, plan_, layer), outputs = shape_.outputs;
-  const T* above = b_[current_b_];
+  const Index step = panel_rows(shape_, plan_, layer), outputs = backward_rows();
+  const bool of_outputs = layer == shape_.depth() && !needs_.of_loss;
+  const T* above = layer == shape_.depth() ? df_ : b_[current_b_];
   current_b_ = 1 - current_b_;
   SlopeTask<T> task = slope_task(hidden);
   task.b = b_[current_b_];
   for (Index row = 0; row < fan_out; row += step) {
     const Index rows = std::min(step, fan_out - row);
     const BatchedMatrix<const T> w = weights.weights(layer, row, rows);
-    if (layer == shape_.depth()) {
+    if (of_outputs) {
       // df_o/dh_L = m W_{L+1}[o, :], whatever the input.
       task.upstream = w.data - row * fan_in;
       task.upstream_slot = w.slot_stride;
@@ -124,7 +130,7 @@ void SignalTile<T>::backward(WeightPanels<T>& weights, Index hidden) {
            {task.b, fan_in, inputs() * outputs * fan_in});
     }
   }
-  if (layer == shape_.depth()) return;
+  if (of_outputs) return;
   task.upstream = task.b;
   task.upstream_slot = inputs() * outputs * fan_in;
   task.upstream_input = outputs * fan_in;

@@ -6,13 +6,15 @@
 #include "kernels/cuda/layer_kernels.hpp"
 #include "kernels/cuda/weight_panels.hpp"
 #include "widelab/base/view.hpp"
+#include "widelab/math/losses.hpp"
 
 namespace widelab::cuda {
 
 /// What of the signals is wanted.
 struct SignalNeeds {
   bool backward = true;  ///< keep what the backward pass needs
-  bool outputs = true;   ///< compute f
+  bool outputs = true;   ///< compute f; always so for a loss
+  bool of_loss = false;  ///< backward signals of a loss, one row an input, not one for each output
 };
 
 /// The signals of up to `tile` inputs. Arrays are slots x inputs x units, units fastest, without padding.
@@ -42,9 +44,10 @@ class SignalTile {
       if (shape_.layer_norm) statistics_[at] = memory.template take<RowStatistics>(rows, "LayerNorm statistics");
     }
     h_ = memory.template take<T>(rows * widest, "h");
-    if (needs_.outputs) f_ = memory.template take<T>(rows * shape_.outputs, "f");
+    if (needs_.outputs || needs_.of_loss) f_ = memory.template take<T>(rows * shape_.outputs, "f");
+    if (needs_.of_loss) df_ = memory.template take<T>(rows * shape_.outputs, "d loss / df");
     if (!needs_.backward) return;
-    for (T*& b : b_) b = memory.template take<T>(rows * shape_.outputs * widest, "df/dz");
+    for (T*& b : b_) b = memory.template take<T>(rows * backward_rows() * widest, "df/dz");
   }
 
   /// Device memory: s_l of all hidden layers, one after the other; null = 1.
@@ -58,10 +61,15 @@ class SignalTile {
   /// Input of layer `layer`: x, or the features, which must be current.
   BatchedMatrix<const T> layer_input(Index layer) const;
 
+  /// Of a loss: df = d loss / df at targets (device memory, inputs x outputs); comes before backward().
+  void differentiate(LossKind loss, const T* targets);
   /// Makes b = df/dz of hidden layer `hidden` current: called for L - 1, L - 2, ..., 0 in this order.
   void backward(WeightPanels<T>& weights, Index hidden);
-  /// Current df/dz: slots x inputs x outputs x units.
+  /// Rows of backward signals that an input has: outputs, or 1.
+  Index backward_rows() const { return needs_.of_loss ? 1 : shape_.outputs; }
+  /// Current df/dz, or d loss / dz: slots x inputs x backward_rows() x units.
   const T* b() const { return b_[current_b_]; }
+  const T* df() const { return df_; }
   const T* f() const { return f_; }
   Index inputs() const { return inputs_.rows; }
 
@@ -86,6 +94,7 @@ class SignalTile {
   std::vector<RowStatistics*> statistics_;
   T* h_ = nullptr;
   T* f_ = nullptr;
+  T* df_ = nullptr;
   T* b_[2] = {nullptr, nullptr};
   Index current_hidden_ = -1;
   int current_b_ = 0;

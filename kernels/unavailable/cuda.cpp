@@ -2,6 +2,7 @@
 #include "kernels/cuda/support/device.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/ops/forward.hpp"
+#include "widelab/ops/gradient_gram.hpp"
 #include "widelab/ops/init.hpp"
 #include "widelab/ops/kernel_ridge_path.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
@@ -42,6 +43,8 @@ void nngp(Context&, const NngpProblem<float>&) { not_compiled(); }
 void nngp(Context&, const NngpProblem<double>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<float>&) { not_compiled(); }
 void ntk(Context&, const NtkProblem<double>&) { not_compiled(); }
+void gradient_gram(Context&, const GradientGramProblem<float>&) { not_compiled(); }
+void gradient_gram(Context&, const GradientGramProblem<double>&) { not_compiled(); }
 void law_exact_ntk(Context&, const LawExactProblem&) { not_compiled(); }
 void ridge_path(Context&, const RidgePathProblem&) { not_compiled(); }
 void kernel_ridge_path(Context&, const KernelRidgePathProblem&) { not_compiled(); }

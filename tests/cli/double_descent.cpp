@@ -3,34 +3,27 @@
 #include <algorithm>
 #include <csignal>
 
-#include "host/io/array_checksum.hpp"
-#include "host/io/run_folder.hpp"
-#include "tests/support/command.hpp"
+#include "tests/support/experiment_command.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-using widelab::test::CommandTest;
 using widelab::test::Outcome;
 using widelab::test::Process;
 
-class DoubleDescent : public CommandTest {
+/// `more` belongs to `[regression]`.
+std::string recipe_text(const std::string& more, const std::string& replicates) {
+  return "schema = 1\nexperiment = \"double-descent\"\n[regression]\ndimension = 8\nexamples = 20\n"
+         "sizes = [10, 20, 40]\nridges = [0.01, 0.1]\ntimes = [5]\n" +
+         more + "[seeds]\nreplicates = " + replicates + "\n";
+}
+
+class DoubleDescent : public widelab::test::ExperimentTest {
  protected:
+  DoubleDescent() : ExperimentTest(recipe_text("", "6")) {}
+
   fs::path recipe(const std::string& more = "", const std::string& replicates = "6") const {
-    return write("descent.toml",
-                 "schema = 1\nexperiment = \"double-descent\"\n[regression]\ndimension = 8\nexamples = "
-                 "20\nsizes = [10, 20, 40]\nridges = [0.01, 0.1]\ntimes = [5]\n" +
-                     more + "[seeds]\nreplicates = " + replicates + "\n");
-  }
-  std::string cell_bits(const std::string& run, const std::string& cell = "single") const {
-    return widelab::io::checksum(widelab::io::read_cell(folder() / run, cell));
-  }
-  void expect_refused(const std::string& setting, const std::vector<std::string>& words) const {
-    const Outcome outcome = run({"run", recipe().string(), "--out", "refused", "--set", setting});
-    EXPECT_TRUE(exits(outcome, 2)) << setting;
-    for (const std::string& word : words)
-      EXPECT_NE(outcome.err.find(word), std::string::npos) << word << " not in: " << outcome.err;
-    EXPECT_FALSE(fs::exists(folder() / "refused")) << setting;
+    return write("descent.toml", recipe_text(more, replicates));
   }
 };
 
@@ -59,8 +52,9 @@ TEST_F(DoubleDescent, ProjectionsOfAPowerLawAndSizesByRatioRun) {
   const std::string power = "kind = \"projections\"\npower_law = [1.5, 1.2]\n",
                     ratios = "kind = \"tangent\"\nsize_ratios = [0.5, 1.0, 2.0]\n";
   ASSERT_TRUE(exits(run({"run", recipe(power).string(), "--out", "power", "--quiet"}), 0));
-  ASSERT_TRUE(
-      exits(run({"run", recipe(ratios + "[sweep]\nnoise_variance = [0.1, 0.2]\n").string(), "--out", "ratio", "--quiet"}), 0));
+  ASSERT_TRUE(exits(
+      run({"run", recipe(ratios + "[sweep]\nnoise_variance = [0.1, 0.2]\n").string(), "--out", "ratio", "--quiet"}),
+      0));
   for (const widelab::io::NamedArray& array : widelab::io::read_arrays(folder() / "ratio" / "result.nc").arrays)
     if (array.name == "test") {
       EXPECT_EQ(array.dims, (std::vector<std::string>{"noise_variance", "size_ratio", "filter"}));
@@ -68,11 +62,11 @@ TEST_F(DoubleDescent, ProjectionsOfAPowerLawAndSizesByRatioRun) {
 }
 
 TEST_F(DoubleDescent, RefusalsNameTheKey) {
-  expect_refused("regression.size_ratios=[0.001]", {"regression.size_ratios", "0.001"});
-  expect_refused("regression.size_ratios=[1, 1.01]", {"regression.size_ratios", "20 after 20"});
-  expect_refused("regression.sizes=[20, 10]", {"regression.sizes", "10 after 20"});
-  expect_refused("regression.kind=tangents", {"regression.kind", "tangents", "tangent"});
-  expect_refused("regression.ridge_convention=summ", {"regression.ridge_convention", "mei-montanari"});
+  expect_refused({"regression.size_ratios=[0.001]"}, {"regression.size_ratios", "0.001"});
+  expect_refused({"regression.size_ratios=[1, 1.01]"}, {"regression.size_ratios", "20 after 20"});
+  expect_refused({"regression.sizes=[20, 10]"}, {"regression.sizes", "10 after 20"});
+  expect_refused({"regression.kind=tangents"}, {"regression.kind", "tangents", "tangent"});
+  expect_refused({"regression.ridge_convention=summ"}, {"regression.ridge_convention", "mei-montanari"});
   const std::string linear = recipe("kind = \"linear\"\n").string();
   const Outcome power = run({"run", linear, "--out", "refused"});
   EXPECT_TRUE(exits(power, 2));

@@ -3,51 +3,27 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/io/array_checksum.hpp"
-#include "host/io/result.hpp"
-#include "host/io/run_folder.hpp"
-#include "tests/support/command.hpp"
+#include "tests/support/experiment_command.hpp"
 
 namespace {
 
-namespace fs = std::filesystem;
 using widelab::io::Observable;
-using widelab::test::CommandTest;
-using widelab::test::Outcome;
-using widelab::test::Process;
 
-class LazyGap : public CommandTest {
+class LazyGap : public widelab::test::ExperimentTest {
  protected:
-  std::vector<std::string> command(const std::string& out, const std::vector<std::string>& settings) const {
-    const fs::path recipe = write("gap.toml",
-                                  "schema = 1\nexperiment = \"lazy-gap\"\n[model]\nwidth = 6\n[data]\nexamples = 20\n"
-                                  "test_examples = 12\n[train]\nsteps = 30\nbatch = 4\n"
-                                  "[observe]\ncount = 4\n[gap]\nregressions = 3\n[seeds]\nreplicates = 10\n");
-    std::vector<std::string> arguments{"run", recipe.string(), "--out", out, "--quiet"};
-    const bool swept = std::any_of(settings.begin(), settings.end(),
-                                   [](const std::string& setting) { return setting.starts_with("sweep.dimension"); });
-    if (!swept) arguments.insert(arguments.end(), {"--set", "data.dimension=5"});
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-    return arguments;
-  }
+  LazyGap()
+      : ExperimentTest(
+            "schema = 1\nexperiment = \"lazy-gap\"\n[model]\nwidth = 6\n[data]\nexamples = 20\n"
+            "test_examples = 12\n[train]\nsteps = 30\nbatch = 4\n[observe]\ncount = 4\n[gap]\nregressions = 3\n"
+            "[seeds]\nreplicates = 10\n") {}
 
-  widelab::io::Result result(const std::string& run) const {
-    return widelab::io::from_array_file(widelab::io::read_arrays(folder() / run / "result.nc"));
-  }
-
-  static const Observable& find(const widelab::io::Result& result, const std::string& name) {
-    const auto found = std::find_if(result.observables.begin(), result.observables.end(),
-                                    [&](const Observable& one) { return one.name == name; });
-    if (found == result.observables.end()) throw std::runtime_error("no observable " + name);
-    return *found;
-  }
-
-  void expect_refused(const std::vector<std::string>& settings, const std::vector<std::string>& words) const {
-    const Outcome outcome = run(command("refused", settings));
-    EXPECT_TRUE(exits(outcome, 2)) << settings.front();
-    for (const std::string& word : words)
-      EXPECT_NE(outcome.err.find(word), std::string::npos) << word << " not in: " << outcome.err;
-    EXPECT_FALSE(fs::exists(folder() / "refused")) << settings.front();
+  /// d = 5 where it is not swept.
+  std::vector<std::string> command(const std::string& out, const std::vector<std::string>& settings) const override {
+    std::vector<std::string> all = settings;
+    if (std::none_of(all.begin(), all.end(),
+                     [](const auto& setting) { return setting.starts_with("sweep.dimension"); }))
+      all.insert(all.begin(), "data.dimension=5");
+    return ExperimentTest::command(out, all);
   }
 };
 
@@ -110,18 +86,8 @@ TEST_F(LazyGap, KilledAtAnyMomentItResumesToTheSameBits) {
   ASSERT_TRUE(exits(run(command("whole", settings)), 0));
   for (const int milliseconds : {40, 200, 500}) {
     const std::string name = "killed" + std::to_string(milliseconds);
-    {
-      Process process(launch(command(name, settings)));
-      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-      process.send(SIGKILL);
-      process.wait();
-    }
-    std::vector<std::string> again = command(name, settings);
-    again.emplace_back("--resume");
-    ASSERT_TRUE(exits(run(again), 0)) << name;
-    EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "whole" / "result.nc")),
-              widelab::io::checksum(widelab::io::read_arrays(folder() / name / "result.nc")))
-        << name;
+    run_with_a_kill(name, settings, milliseconds);
+    EXPECT_EQ(result_bits("whole"), result_bits(name)) << name;
   }
 }
 
@@ -132,8 +98,7 @@ TEST_F(LazyGap, FurtherReplicatesGiveTheBitsOfOneLongRun) {
   ASSERT_TRUE(exits(run(command("long", longer)), 0));
   ASSERT_TRUE(exits(run(command("short", swept)), 0));
   ASSERT_TRUE(exits(run({"extend", "short", "--replicates", "+11"}), 0));
-  EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "long" / "result.nc")),
-            widelab::io::checksum(widelab::io::read_arrays(folder() / "short" / "result.nc")));
+  EXPECT_EQ(result_bits("long"), result_bits("short"));
 }
 
 }  // namespace

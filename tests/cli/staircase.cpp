@@ -44,6 +44,29 @@ class Staircase : public CommandTest {
       EXPECT_NE(outcome.err.find(word), std::string::npos) << word << " not in: " << outcome.err;
     EXPECT_FALSE(fs::exists(folder() / "refused")) << settings.front();
   }
+
+  static const std::vector<double>& flags(const widelab::io::Result& result, const std::string& name) {
+    for (const widelab::io::NamedArray& extra : result.extras)
+      if (extra.name == name) return std::get<std::vector<double>>(extra.values);
+    throw std::runtime_error("no array " + name);
+  }
+
+  Outcome python(std::vector<std::string> arguments) const {
+    widelab::test::Launch launched = launch(std::move(arguments));
+    launched.program = "/usr/bin/python3";
+    return Process(launched).wait();
+  }
+
+  /// Figures of a run, by name.
+  std::vector<std::string> figures(const std::string& run) const {
+    const Outcome drawn = python({"-B", "-W", "error::UserWarning", WIDELAB_SOURCE_DIR "/tools/plotting/plot.py", run});
+    EXPECT_TRUE(exits(drawn, 0));
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder() / run / "figures"))
+      names.push_back(entry.path().stem().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
 };
 
 TEST_F(Staircase, RunsEveryKernelAndHoldsEveryDegreeAgainstTheory) {
@@ -74,6 +97,43 @@ TEST_F(Staircase, RunsRandomFeaturesAndMeanRidges) {
   EXPECT_NE(widelab::io::attribute(made.attributes, "conventions").find("\"mean\""), std::string::npos);
 }
 
+TEST_F(Staircase, TangentFeaturesStandBesideAConjectureThatIsNotCounted) {
+  std::vector<std::string> tangent =
+      command("a", {"curve.kind=tangent", "curve.examples=30", "curve.sizes=[5, 20, 60]"});
+  tangent.insert(tangent.end(), {"--require-z", "1e-9"});
+  ASSERT_TRUE(exits(run(tangent), 0));
+  const widelab::io::Result made = result("a");
+  const Observable& learned = find(made, "learned");
+  EXPECT_EQ(learned.dims, (std::vector<std::string>{"cell", "parameters", "degree"}));
+  EXPECT_NE(learned.prediction.find("conjecture"), std::string::npos);
+  for (const char* name : {"excess", "train", "learned"}) {
+    const Observable& one = find(made, name);
+    for (std::size_t k = 0; k < one.mean.size(); ++k)
+      EXPECT_TRUE(std::isfinite(one.mean[k]) && std::isfinite(one.theory[k])) << name << " " << k;
+    const std::vector<double>& held = flags(made, std::string(name) + "_mean_is_exact");
+    EXPECT_EQ(std::count(held.begin(), held.end(), 0.0), static_cast<std::ptrdiff_t>(held.size())) << name;
+  }
+  for (const double number : flags(made, "joint_verdict")) EXPECT_TRUE(std::isnan(number));
+  EXPECT_GT(learned.mean[2 * 5 + 1], learned.mean[1]) << "degree 1 of 60 parameters, and of 5";
+}
+
+TEST_F(Staircase, ThreeKindsShareAnAxisOfParametersAndAFigure) {
+  const std::string sizes = "curve.sizes=[5, 20, 60]";
+  ASSERT_TRUE(
+      exits(run(command("a", {"sweep.kind=[kernel, random-features, tangent]", "curve.examples=30", sizes})), 0));
+  const widelab::io::Result made = result("a");
+  EXPECT_EQ(find(made, "excess").dims, (std::vector<std::string>{"kind", "parameters"}));
+  // The kernel's risk is held from n = 4 d = 20 on, that of the features everywhere, and the conjecture nowhere.
+  EXPECT_EQ(flags(made, "excess_mean_is_exact"), (std::vector<double>{0, 1, 1, 1, 1, 1, 0, 0, 0}));
+  ASSERT_TRUE(
+      exits(run(command("b", {"sweep.examples=[20, 30, 60]", "curve.kind=random-features", "curve.sizes=[10]"})), 0));
+  EXPECT_EQ(find(result("b"), "learned").dims, (std::vector<std::string>{"examples", "features", "degree"}));
+  if (python({"-c", "import xarray, netCDF4, matplotlib"}).code != 0)
+    GTEST_SKIP() << "needs python3-xarray, python3-netcdf4 and python3-matplotlib (tools/setup installs them)";
+  EXPECT_EQ(figures("a"), (std::vector<std::string>{"residuals", "staircase_kinds"}));
+  EXPECT_EQ(figures("b"), (std::vector<std::string>{"residuals", "staircase"}));
+}
+
 TEST_F(Staircase, BadRecipesAreRefusedWithTheKeyAndTheWayOut) {
   expect_refused({"curve.kernel=expp"}, {"curve.kernel", "expp", "did you mean \"exp\""});
   expect_refused({"curve.kernel=ntkk"}, {"did you mean \"ntk\""});
@@ -81,6 +141,11 @@ TEST_F(Staircase, BadRecipesAreRefusedWithTheKeyAndTheWayOut) {
   expect_refused({"curve.sizes=[10, 5]"}, {"curve.sizes", "ascend"});
   expect_refused({"curve.sizes=[]", "curve.first=50", "curve.last=20"}, {"curve.last", "curve.first"});
   expect_refused({"curve.kind=random-features", "curve.examples=12", "curve.ridge=0"}, {"curve.ridge", "infinite"});
+  expect_refused({"curve.kind=tangent"}, {"curve.sizes", "4 is no multiple of 5", "take 5"});
+  expect_refused({"curve.kind=tangent", "curve.sizes=[10]", "model.activation=tanh"},
+                 {"model.activation", "relu alone"});
+  expect_refused({"sweep.kind=[kernel, tangent]", "curve.sizes=[]"}, {"curve.first", "give curve.sizes"});
+  expect_refused({"sweep.examples=[20, 30]"}, {"curve.examples", "curve.sizes"});
 }
 
 TEST_F(Staircase, KilledAtAnyMomentItResumesToTheSameBits) {

@@ -2,142 +2,51 @@
 // solved beside.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "tests/gpu/device_ops.hpp"
-#include "tests/support/ridge_case.hpp"
+#include "tests/support/ridge_comparison.hpp"
 
 namespace widelab {
 namespace {
 
-using test::flow;
 using test::KernelCase;
 using test::ridge;
 using test::RidgeCase;
 using test::RidgeResult;
+using test::same;
 
 RidgeResult on_device(const RidgeCase& c) {
   return c.solve([](const RidgePathProblem& p) { test::device().ridge_path(p); });
 }
 
-/// Of case k of several.
-double distance(const std::vector<double>& a, const std::vector<double>& b, std::size_t k, std::size_t cases,
-                double scale) {
-  return test::distance(test::part(a, k, cases), test::part(b, k, cases), scale);
-}
-
-/// `length` roundings of a Gram matrix times the worst condition of the path, on which sizes may have a common base; a
-/// flow amplifies an eigenvalue's error by at most 1 + t times the largest eigenvalue.
-void expect_equal(const RidgeResult& fast, const RidgeResult& slow, const std::vector<SpectralFilter>& filters,
-                  double length, double targets_scale, const std::string& label) {
-  const std::size_t cases = slow.reports.size();
-  for (std::size_t k = 0; k < cases; ++k) {
-    const std::size_t f = k % filters.size();
-    const bool is_flow = filters[f].kind == SpectralFilter::Kind::flow;
-    const RidgeReport& report = slow.reports[k];
-    double amplification = report.condition;
-    if (is_flow)
-      amplification = std::min(amplification, 1 + filters[f].value * report.condition * report.smallest);
-    else if (fast.reports[k].method != RidgeMethod::spectral)
-      for (std::size_t other = f; other < cases; other += filters.size())
-        amplification = std::max(amplification, slow.reports[other].condition);
-    const double limit = 16 * length * std::numeric_limits<double>::epsilon() * amplification;
-    const std::string where = label + ", case " + std::to_string(k) + ", " + ridge_method_name(fast.reports[k].method);
-    ASSERT_LT(limit, 1e-3) << where << ": too ill-conditioned to be a test";
-    EXPECT_LT(distance(fast.coefficients, slow.coefficients, k, cases, 1e-300), limit) << where;
-    EXPECT_LT(distance(fast.predictions, slow.predictions, k, cases, 1e-3), limit) << where;
-    EXPECT_LT(distance(fast.norms, slow.norms, k, cases, 1e-3), 2 * limit) << where;
-    EXPECT_LT(distance(fast.residuals, slow.residuals, k, cases, targets_scale), 2 * limit) << where;
-    EXPECT_EQ(fast.reports[k].rank, report.rank) << where;
-    EXPECT_EQ(fast.reports[k].jitter, 0.0) << where;
-  }
-}
-
-void expect_parity(const RidgeCase& c, const std::string& label) {
-  const Index per_unit = c.kind == FeatureKind::tangent ? c.dimension : 1;
-  expect_equal(on_device(c), c.by_reference(), c.filters, static_cast<double>(c.examples + c.sizes.back() * per_unit),
-               static_cast<double>(c.examples), label);
-}
+void expect_parity(const RidgeCase& c, const std::string& label) { test::expect_parity(c, on_device(c), label); }
 
 TEST(DeviceRidgePath, EqualsSingularValuesAtAwkwardSizes) {
   for (const Index n : {1, 2, 7, 31})
-    for (const Index targets : {1, 3}) {
-      RidgeCase c;
-      c.examples = n;
-      c.targets = targets;
-      c.members = 2;
-      c.dimension = 5;
-      c.filters = {ridge(0.3), ridge(1e-4)};
-      c.sizes = {1, 2, n + 2, 2 * n + 3, 3 * n + 4, 97};
-      std::sort(c.sizes.begin(), c.sizes.end());
-      c.sizes.erase(std::unique(c.sizes.begin(), c.sizes.end()), c.sizes.end());
-      expect_parity(c, "n=" + std::to_string(n) + " R=" + std::to_string(targets));
-    }
+    for (const Index targets : {1, 3})
+      expect_parity(test::awkward_case(n, targets, {ridge(0.3), ridge(1e-4)}),
+                    "n=" + std::to_string(n) + " R=" + std::to_string(targets));
 }
 
 TEST(DeviceRidgePath, EveryMethodEqualsSingularValues) {
-  for (const RidgeMethod method :
-       {RidgeMethod::primal_prefix, RidgeMethod::dual, RidgeMethod::schur_prefix, RidgeMethod::spectral}) {
-    RidgeCase c;
-    c.examples = 23;
-    c.dimension = 6;
-    c.targets = 2;
-    c.sizes = {1, 5, 22, 23, 24, 47};
-    c.filters = {ridge(1e-3), ridge(2.0)};
-    c.method = method;
-    for (const RidgeReport& report : on_device(c).reports) EXPECT_EQ(report.method, method);
-    expect_parity(c, ridge_method_name(method));
+  for (const RidgeCase& c : test::method_cases()) {
+    for (const RidgeReport& report : on_device(c).reports) EXPECT_EQ(report.method, c.method);
+    expect_parity(c, ridge_method_name(*c.method));
   }
 }
 
 TEST(DeviceRidgePath, EveryKindOfFeatures) {
-  for (const bool shared : {true, false})
-    for (const bool sphere : {true, false}) {
-      RidgeCase c;
-      c.members = 3;
-      c.shared = shared;
-      c.sphere = sphere;
-      c.scale = 0.5;
-      c.activation = Tanh{};
-      expect_parity(c, "random");
-      c.kind = FeatureKind::tangent;
-      c.examples = 17;
-      c.sizes = {1, 2, 5, 6, 7, 11};
-      expect_parity(c, "tangent");
-      c.kind = FeatureKind::given;
-      c.sizes = {1, 16, 17, 20, 40};
-      expect_parity(c, "given");
-    }
+  for (const auto& [kind, c] : test::feature_cases()) expect_parity(c, kind);
 }
 
 TEST(DeviceRidgePath, LeastNormOfFullAndOfDeficientRank) {
-  RidgeCase c;
-  c.kind = FeatureKind::given;
-  c.examples = 29;
-  c.sizes = {1, 13, 24, 35, 37, 41, 60};
-  c.filters = {ridge(0)};
-  expect_parity(c, "full rank");
-  // Identity features of 3 inputs: rank 3, whatever the number of units.
-  RidgeCase thin;
-  thin.activation = Identity{};
-  thin.examples = 11;
-  thin.sizes = {1, 2, 3, 4, 10, 11, 12, 30};
-  thin.filters = {ridge(0)};
-  expect_parity(thin, "rank 3");
+  expect_parity(test::least_norm_case(), "full rank");
+  expect_parity(test::rank_three_case(), "rank 3");
 }
 
-TEST(DeviceRidgePath, FlowAtManyTimes) {
-  RidgeCase c;
-  c.kind = FeatureKind::given;
-  c.examples = 13;
-  c.targets = 2;
-  c.sizes = {1, 9, 17, 31};
-  c.filters = {flow(0), flow(0.01), flow(1), flow(1e6), ridge(0.2), ridge(0)};
-  expect_parity(c, "flow");
-}
+TEST(DeviceRidgePath, FlowAtManyTimes) { expect_parity(test::flow_case(), "flow"); }
 
 TEST(DeviceRidgePath, AcrossPanels) {
   RidgeCase c;
@@ -163,18 +72,8 @@ TEST(DeviceRidgePath, AcrossPanels) {
 
 TEST(DeviceRidgePath, ReportsAreNearTheExactExtremes) {
   for (const Index examples : {50, 170}) {
-    RidgeCase c;
-    c.examples = examples;
-    c.dimension = 10;
-    c.sizes = {10, examples - 5, examples, examples + 5, examples + 30, 4 * examples};
-    c.filters = {ridge(1e-2)};
-    const RidgeResult r = on_device(c), exact = c.by_reference();
-    for (std::size_t s = 0; s < c.sizes.size(); ++s) {
-      EXPECT_GE(r.reports[s].smallest, exact.reports[s].smallest * (1 - 1e-6)) << s;
-      EXPECT_LE(r.reports[s].smallest, exact.reports[s].smallest * 4) << s;
-      EXPECT_LE(r.reports[s].condition, exact.reports[s].condition * (1 + 1e-6)) << s;
-      EXPECT_GE(r.reports[s].condition, exact.reports[s].condition / 6) << s;
-    }
+    const RidgeCase c = test::extremes_case(examples);
+    test::expect_near_extremes(c, on_device(c));
   }
 }
 
@@ -202,12 +101,7 @@ TEST(DeviceRidgePath, PlantedFaultsAreFound) {
   c.sizes = other.sizes = {10, 30, 60};
   other.ids = {{7, 1}};
   const RidgeResult fast = on_device(other), slow = c.by_reference();
-  for (std::size_t k = 0; k < 3; ++k) EXPECT_GT(distance(fast.predictions, slow.predictions, k, 3, 1e-3), 1e-3);
-}
-
-bool same(const RidgeResult& a, const RidgeResult& b) {
-  return a.coefficients == b.coefficients && a.predictions == b.predictions && a.residuals == b.residuals &&
-         a.norms == b.norms;
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_GT(test::distance(fast.predictions, slow.predictions, k, 3, 1e-3), 1e-3);
 }
 
 /// The part of member `k` of several.
@@ -263,33 +157,15 @@ RidgeResult on_device(const KernelCase& c) {
   return c.solve([](const KernelRidgePathProblem& p) { test::device().kernel_ridge_path(p); });
 }
 
-void expect_parity(const KernelCase& c, const std::string& label) {
-  expect_equal(on_device(c), c.by_reference(), c.filters, static_cast<double>(c.examples),
-               static_cast<double>(c.examples), label);
-}
+void expect_parity(const KernelCase& c, const std::string& label) { test::expect_parity(c, on_device(c), label); }
 
 TEST(DeviceKernelRidgePath, EqualsSingularValuesOfLeadingBlocks) {
-  for (const Index n : {1, 2, 17, 53})
-    for (const bool shared : {true, false}) {
-      KernelCase c;
-      c.examples = n;
-      c.rank = 2 * n + 3;
-      c.shared_kernels = c.shared_cross = shared;
-      c.sizes = {1};
-      for (Index s = 2; s <= n; s += 3) c.sizes.push_back(s);
-      c.filters = {ridge(0), ridge(1e-3), ridge(4.0)};
-      expect_parity(c, "n=" + std::to_string(n));
-    }
+  for (const KernelCase& c : test::leading_block_cases()) expect_parity(c, "n=" + std::to_string(c.examples));
 }
 
 TEST(DeviceKernelRidgePath, FlowAndDeficientRank) {
-  KernelCase c;
-  c.filters = {flow(0), flow(0.3), ridge(0.5), flow(1e6)};
-  expect_parity(c, "flow");
-  c.rank = 6;
-  c.filters = {ridge(0), ridge(0.01)};
-  c.sizes = {2, 5, 7, 12};
-  expect_parity(c, "rank 6");
+  expect_parity(test::kernel_flow_case(), "flow");
+  expect_parity(test::deficient_kernel_case(), "rank 6");
 }
 
 TEST(DeviceKernelRidgePath, AMemberIsTheSameAloneAndAmongOthers) {

@@ -10,7 +10,8 @@
 #include <limits>
 
 #include "kernels/cpu/tiled_algebra.hpp"
-#include "tests/support/ridge_case.hpp"
+#include "tests/support/nan_memory.hpp"
+#include "tests/support/ridge_comparison.hpp"
 
 namespace widelab {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 using test::ridge;
 using test::RidgeCase;
 using test::RidgeResult;
+using test::same;
 
 /// Primal, nested and single dual sizes, two ridges, several tiles.
 RidgeCase wide_case() {
@@ -29,11 +31,6 @@ RidgeCase wide_case() {
   c.sizes = {7, 290, 300, 310, 330, 420, 700};
   c.filters = {ridge(0.01), ridge(1.0)};
   return c;
-}
-
-bool same(const RidgeResult& a, const RidgeResult& b) {
-  return a.coefficients == b.coefficients && a.predictions == b.predictions && a.residuals == b.residuals &&
-         a.norms == b.norms;
 }
 
 TEST(RidgePathInvariance, ThreadsChangeNoBit) {

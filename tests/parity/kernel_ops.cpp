@@ -2,6 +2,7 @@
 // weights, tiles against whole.
 #include <gtest/gtest.h>
 
+#include "tests/support/nan_memory.hpp"
 #include "tests/support/random_problem.hpp"
 #include "widelab/model/param_layout.hpp"
 #include "widelab/ops/forward.hpp"

@@ -3,42 +3,28 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
+#include <algorithm>
 #include <string>
 
-#include "tests/support/ridge_case.hpp"
+#include "tests/support/nan_memory.hpp"
+#include "tests/support/ridge_comparison.hpp"
 
 namespace widelab {
 namespace {
 
-using test::flow;
-using test::ridge;
-using test::RidgeResult;
-
-constexpr double kEps = std::numeric_limits<double>::epsilon();
-
 using test::distance;
 using test::KernelCase;
-
-/// n roundings times the condition; a flow amplifies an eigenvalue's error by at most 1 + t times the largest.
-double tolerance(const KernelCase& c, std::size_t k, const RidgeResult& exact) {
-  const RidgeReport& report = exact.reports[k];
-  const SpectralFilter& filter = c.filters[k % c.filters.size()];
-  const bool is_flow = filter.kind == SpectralFilter::Kind::flow;
-  const double flowed = 1 + filter.value * report.condition * report.smallest;
-  return 16 * static_cast<double>(c.examples) * kEps *
-         (is_flow ? std::min(report.condition, flowed) : report.condition);
-}
+using test::ridge;
+using test::RidgeResult;
 
 bool passes(const KernelCase& c, const RidgeResult& fast, const RidgeResult& slow) {
   const std::size_t cases = slow.reports.size();
   bool good = true;
   for (std::size_t k = 0; k < cases; ++k) {
-    const double limit = tolerance(c, k, slow);
+    const double limit = test::ridge_tolerance(c.length(), c.filters[k % c.filters.size()], slow.reports[k]);
     EXPECT_LT(limit, 1e-4) << "too ill-conditioned to be a test";
     const auto close = [&](const std::vector<double>& a, const std::vector<double>& b, double scale) {
-      return distance(test::part(a, k, cases), test::part(b, k, cases), scale) < limit;
+      return distance(a, b, k, cases, scale) < limit;
     };
     good =
         good && close(fast.coefficients, slow.coefficients, 1e-300) && close(fast.predictions, slow.predictions, 1e-3);
@@ -52,32 +38,16 @@ void expect_parity(const KernelCase& c, const std::string& label) {
 }
 
 TEST(KernelRidgePath, LeadingBlocksEqualSingularValues) {
-  for (const Index n : {1, 2, 17, 53})
-    for (const bool shared : {true, false}) {
-      KernelCase c;
-      c.examples = n;
-      c.rank = 2 * n + 3;
-      c.shared_cross = shared;
-      c.shared_kernels = shared;
-      c.sizes = {1};
-      for (Index s = 2; s <= n; s += 3) c.sizes.push_back(s);
-      c.filters = {ridge(0), ridge(1e-3), ridge(4.0)};
-      expect_parity(c, "n=" + std::to_string(n));
-      for (const RidgeReport& report : c.on_cpu().reports) EXPECT_EQ(report.method, RidgeMethod::dual);
-    }
+  for (const KernelCase& c : test::leading_block_cases()) {
+    expect_parity(c, "n=" + std::to_string(c.examples));
+    for (const RidgeReport& report : c.on_cpu().reports) EXPECT_EQ(report.method, RidgeMethod::dual);
+  }
 }
 
-TEST(KernelRidgePath, FlowEqualsSingularValues) {
-  KernelCase c;
-  c.filters = {flow(0), flow(0.3), ridge(0.5), flow(1e6)};
-  expect_parity(c, "flow");
-}
+TEST(KernelRidgePath, FlowEqualsSingularValues) { expect_parity(test::kernel_flow_case(), "flow"); }
 
 TEST(KernelRidgePath, DeficientRankIsSolvedByPseudoInverse) {
-  KernelCase c;
-  c.rank = 6;
-  c.filters = {ridge(0), ridge(0.01)};
-  c.sizes = {2, 5, 7, 12};
+  const KernelCase c = test::deficient_kernel_case();
   expect_parity(c, "rank 6");
   const RidgeResult r = c.on_cpu();
   for (std::size_t s = 0; s < c.sizes.size(); ++s) {

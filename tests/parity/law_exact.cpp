@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/cpu/law_exact_ntk_noise.hpp"
+#include "tests/support/nan_memory.hpp"
 #include "widelab/ops/law_exact_ntk.hpp"
 
 namespace {

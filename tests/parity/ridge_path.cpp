@@ -8,7 +8,9 @@
 #include <limits>
 #include <string>
 
-#include "tests/support/ridge_case.hpp"
+#include "kernels/cpu/buffer.hpp"
+#include "tests/support/nan_memory.hpp"
+#include "tests/support/ridge_comparison.hpp"
 
 namespace widelab {
 namespace {
@@ -16,130 +18,47 @@ namespace {
 using test::distance;
 using test::flow;
 using test::ridge;
+using test::ridge_tolerance;
 using test::RidgeCase;
 using test::RidgeResult;
 
-constexpr double kEps = std::numeric_limits<double>::epsilon();
+void expect_parity(const RidgeCase& c, const std::string& label) { test::expect_parity(c, c.on_cpu(), label); }
 
-/// How far rounding may move a solution: a Gram matrix carries `length` roundings, and what is solved with it as many
-/// times its condition; a flow for the time t amplifies an eigenvalue's error by at most 1 + t times the largest.
-/// `base`: condition of the matrix that was factored, where it is another than that of the solution.
-double tolerance(const RidgeCase& c, const SpectralFilter& filter, const RidgeReport& exact, double base) {
-  const double length =
-      static_cast<double>(c.examples + c.sizes.back() * (c.kind == FeatureKind::tangent ? c.dimension : 1));
-  const double condition = std::max(base, exact.condition);
-  const double amplification = filter.kind == SpectralFilter::Kind::flow
-                                   ? std::min(condition, 1 + filter.value * exact.condition * exact.smallest)
-                                   : condition;
-  return 16 * length * amplification * kEps;
-}
-
-/// Condition of the first size's Gram matrix plus ridge: what methods with a common base stand on.
-double base_condition(const RidgeResult& exact, std::size_t member, std::size_t f, std::size_t sizes,
-                      std::size_t filters) {
-  double worst = 1;
-  for (std::size_t s = 0; s < sizes; ++s)
-    worst = std::max(worst, exact.reports[(member * sizes + s) * filters + f].condition);
-  return worst;
-}
-
-void expect_parity(const RidgeCase& c, const std::string& label) {
-  const RidgeResult fast = c.on_cpu(), slow = c.by_reference();
-  const std::size_t sizes = c.sizes.size(), filters = c.filters.size(), cases = slow.reports.size();
-  for (std::size_t k = 0; k < cases; ++k) {
-    const std::size_t f = k % filters;
-    const bool shares = fast.reports[k].method != RidgeMethod::spectral;
-    const double base = shares ? base_condition(slow, k / filters / sizes, f, sizes, filters) : 1.0;
-    const double limit = tolerance(c, c.filters[f], slow.reports[k], base);
-    const std::string where = label + ", units " + std::to_string(c.sizes[k / filters % sizes]) + ", filter " +
-                              std::to_string(f) + ", " + ridge_method_name(fast.reports[k].method);
-    ASSERT_LT(limit, 1e-3) << where << ": too ill-conditioned to be a test";
-    EXPECT_LT(distance(test::part(fast.coefficients, k, cases), test::part(slow.coefficients, k, cases), 1e-300), limit)
-        << where;
-    EXPECT_LT(distance(test::part(fast.predictions, k, cases), test::part(slow.predictions, k, cases), 1e-3), limit)
-        << where;
-    EXPECT_LT(distance(test::part(fast.norms, k, cases), test::part(slow.norms, k, cases), 1e-300), 2 * limit) << where;
-    // Residuals are judged beside the targets, of which they are what is left.
-    EXPECT_LT(distance(test::part(fast.residuals, k, cases), test::part(slow.residuals, k, cases),
-                       static_cast<double>(c.examples)),
-              2 * limit)
-        << where;
-  }
+TEST(RidgePath, WorkingMemoryIsNotZeroByChance) {
+  const cpu::Buffer<double> memory(100000);
+  EXPECT_TRUE(std::all_of(memory.begin(), memory.end(), [](double x) { return std::isnan(x); }));
 }
 
 TEST(RidgePath, EqualsSingularValuesAtAwkwardSizes) {
   for (const Index n : {1, 2, 7, 31})
     for (const Index targets : {1, 3})
       for (const double value : {0.3, 1e-4}) {
-        RidgeCase c;
-        c.examples = n;
-        c.targets = targets;
-        c.members = 2;
-        c.dimension = 5;
-        c.filters = {ridge(value), ridge(10 * value)};
-        c.sizes = {1, 2, n + 2, 2 * n + 3, 3 * n + 4, 97};
-        for (Index s = 3; s < n; s += 7) c.sizes.push_back(s);
-        for (const Index s : {n, n + 1}) c.sizes.push_back(s);
-        std::sort(c.sizes.begin(), c.sizes.end());
-        c.sizes.erase(std::unique(c.sizes.begin(), c.sizes.end()), c.sizes.end());
-        expect_parity(c,
+        std::vector<Index> near{n, n + 1};
+        for (Index s = 3; s < n; s += 7) near.push_back(s);
+        expect_parity(test::awkward_case(n, targets, {ridge(value), ridge(10 * value)}, near),
                       "n=" + std::to_string(n) + " R=" + std::to_string(targets) + " ridge=" + std::to_string(value));
       }
 }
 
 TEST(RidgePath, EveryMethodEqualsSingularValues) {
-  for (const RidgeMethod method :
-       {RidgeMethod::primal_prefix, RidgeMethod::dual, RidgeMethod::schur_prefix, RidgeMethod::spectral}) {
-    RidgeCase c;
-    c.examples = 23;
-    c.dimension = 6;
-    c.targets = 2;
-    c.sizes = {1, 5, 22, 23, 24, 47};
-    c.filters = {ridge(1e-3), ridge(2.0)};
-    c.method = method;
-    const RidgeResult r = c.on_cpu();
-    for (const RidgeReport& report : r.reports) EXPECT_EQ(report.method, method);
-    expect_parity(c, ridge_method_name(method));
+  for (const RidgeCase& c : test::method_cases()) {
+    for (const RidgeReport& report : c.on_cpu().reports) EXPECT_EQ(report.method, c.method);
+    expect_parity(c, ridge_method_name(*c.method));
   }
 }
 
 TEST(RidgePath, EveryKindOfFeatures) {
-  for (const bool shared : {true, false})
-    for (const bool sphere : {true, false}) {
-      RidgeCase c;
-      c.members = 3;
-      c.shared = shared;
-      c.sphere = sphere;
-      c.scale = 0.5;
-      c.activation = Tanh{};
-      expect_parity(c, "random");
-      c.kind = FeatureKind::tangent;
-      c.examples = 17;
-      c.sizes = {1, 2, 5, 6, 7, 11};
-      expect_parity(c, "tangent");
-      c.kind = FeatureKind::given;
-      c.sizes = {1, 16, 17, 20, 40};
-      expect_parity(c, "given");
-    }
+  for (const auto& [kind, c] : test::feature_cases()) expect_parity(c, kind);
 }
 
 TEST(RidgePath, LeastNormOfFullRank) {
-  RidgeCase c;
-  c.kind = FeatureKind::given;
-  c.examples = 29;
-  c.sizes = {1, 13, 24, 35, 37, 41, 60};
-  c.filters = {ridge(0)};
+  const RidgeCase c = test::least_norm_case();
   expect_parity(c, "least norm");
   for (const RidgeReport& report : c.on_cpu().reports) EXPECT_NE(report.method, RidgeMethod::spectral);
 }
 
 TEST(RidgePath, LeastNormOfDeficientRankDropsRounding) {
-  // Identity features of 3 inputs: rank 3, whatever the number of units.
-  RidgeCase c;
-  c.activation = Identity{};
-  c.examples = 11;
-  c.sizes = {1, 2, 3, 4, 10, 11, 12, 30};
-  c.filters = {ridge(0)};
+  const RidgeCase c = test::rank_three_case();
   expect_parity(c, "rank 3");
   const RidgeResult r = c.on_cpu();
   for (std::size_t s = 0; s < c.sizes.size(); ++s) {
@@ -148,15 +67,7 @@ TEST(RidgePath, LeastNormOfDeficientRankDropsRounding) {
   }
 }
 
-TEST(RidgePath, FlowAtManyTimes) {
-  RidgeCase c;
-  c.examples = 13;
-  c.targets = 2;
-  c.sizes = {1, 9, 17, 31};
-  c.filters = {flow(0), flow(0.01), flow(1), flow(1e6), ridge(0.2), ridge(0)};
-  c.kind = FeatureKind::given;
-  expect_parity(c, "flow");
-}
+TEST(RidgePath, FlowAtManyTimes) { expect_parity(test::flow_case(), "flow"); }
 
 TEST(RidgePath, AcrossTilesAndPanels) {
   // Two tiles of a factor, two of a Gram matrix and of a panel, on each side of n = N.
@@ -185,23 +96,16 @@ TEST(RidgePath, TinyRidgeNearTheThresholdIsSolvedSizeBySize) {
   const RidgeResult r = c.on_cpu(), exact = c.by_reference();
   for (std::size_t s = 0; s < c.sizes.size(); ++s) {
     EXPECT_EQ(r.reports[s].method, RidgeMethod::dual);
-    EXPECT_LT(distance(test::part(r.predictions, s, 4), test::part(exact.predictions, s, 4), 1.0),
-              100 * exact.reports[s].condition * kEps);
+    EXPECT_LT(distance(r.predictions, exact.predictions, s, 4, 1.0),
+              100 * exact.reports[s].condition * std::numeric_limits<double>::epsilon());
   }
 }
 
 TEST(RidgePath, ReportsAreNearTheExactExtremes) {
-  RidgeCase c;
-  c.examples = 50;
-  c.dimension = 10;
-  c.sizes = {10, 45, 50, 55, 80, 200};
-  c.filters = {ridge(1e-2)};
-  const RidgeResult r = c.on_cpu(), exact = c.by_reference();
+  const RidgeCase c = test::extremes_case(50);
+  const RidgeResult r = c.on_cpu();
+  test::expect_near_extremes(c, r);
   for (std::size_t s = 0; s < c.sizes.size(); ++s) {
-    EXPECT_GE(r.reports[s].smallest, exact.reports[s].smallest * (1 - 1e-6));
-    EXPECT_LE(r.reports[s].smallest, exact.reports[s].smallest * 4);
-    EXPECT_LE(r.reports[s].condition, exact.reports[s].condition * (1 + 1e-6));
-    EXPECT_GE(r.reports[s].condition, exact.reports[s].condition / 6);
     EXPECT_EQ(r.reports[s].rank, std::min<Index>(50, c.sizes[s]));
     EXPECT_EQ(r.reports[s].jitter, 0.0);
   }
@@ -211,9 +115,8 @@ TEST(RidgePath, ReportsAreNearTheExactExtremes) {
 bool passes(const RidgeCase& c, const RidgeCase& other) {
   const RidgeResult fast = other.on_cpu(), slow = c.by_reference();
   for (std::size_t k = 0; k < slow.reports.size(); ++k)
-    if (distance(test::part(fast.predictions, k, slow.reports.size()),
-                 test::part(slow.predictions, k, slow.reports.size()),
-                 1e-3) >= tolerance(c, c.filters[0], slow.reports[k], slow.reports[k].condition))
+    if (distance(fast.predictions, slow.predictions, k, slow.reports.size(), 1e-3) >=
+        ridge_tolerance(c.length(), c.filters[0], slow.reports[k]))
       return false;
   return true;
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/cpu_block.hpp"
 #include "kernels/cuda/ridge/small_plan.hpp"
+#include "tests/support/nan_memory.hpp"
 #include "tests/support/ridge_case.hpp"
 
 namespace widelab {

@@ -1,6 +1,7 @@
 // The fused engine on the CPU against the reference: one step to rounding, trajectories in double precision.
 #include <gtest/gtest.h>
 
+#include "tests/support/nan_memory.hpp"
 #include "tests/support/train_comparison.hpp"
 
 namespace widelab {

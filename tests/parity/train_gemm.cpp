@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "kernels/shared/window_coefficients.hpp"
+#include "tests/support/nan_memory.hpp"
 #include "tests/support/train_comparison.hpp"
 
 namespace widelab {

@@ -20,16 +20,17 @@ struct RidgeResult {
 };
 
 /// Results of the right sizes, set as all outputs of a ridge path or a kernel ridge path with coefficients of `length`.
+/// All NaN: what an op does not write does not pass for a result.
 template <class Problem>
 RidgeResult outputs_of(Problem& p, Index length) {
   RidgeResult out;
   const auto cases = static_cast<std::size_t>(p.members) * p.sizes.size() * p.filters.size();
   const auto each = static_cast<std::size_t>(p.targets_per_example);
-  out.coefficients.resize(cases * each * static_cast<std::size_t>(length));
-  out.predictions.resize(cases * each * static_cast<std::size_t>(p.test_examples));
-  out.residuals.resize(cases * each * each);
-  out.norms.resize(cases * each * each);
-  out.reports.resize(cases);
+  out.coefficients.resize(cases * each * static_cast<std::size_t>(length), NAN);
+  out.predictions.resize(cases * each * static_cast<std::size_t>(p.test_examples), NAN);
+  out.residuals.resize(cases * each * each, NAN);
+  out.norms.resize(cases * each * each, NAN);
+  out.reports.resize(cases, {RidgeMethod::spectral, NAN, NAN, NAN, -1});
   p.coefficients = out.coefficients.data();
   p.predictions = out.predictions.data();
   p.residuals = out.residuals.data();
@@ -51,6 +52,12 @@ struct RidgeCase {
   std::vector<DrawId> ids{};     ///< empty: 0, 1, ..
   std::vector<double> inputs{};  ///< empty: normals
   DeviceLimits limits{};
+
+  /// Roundings that an entry of a Gram matrix may carry.
+  double length() const {
+    const Index per_unit = kind == FeatureKind::tangent ? dimension : 1;
+    return static_cast<double>(examples + sizes.back() * per_unit);
+  }
 
   template <class Op>
   RidgeResult solve(Op op) const {
@@ -97,6 +104,8 @@ struct KernelCase {
   std::vector<Index> sizes{1, 2, 5, 16, 17};
   std::vector<SpectralFilter> filters{ridge(0.1), ridge(2.0)};
   bool shared_cross = true, shared_kernels = false;
+
+  double length() const { return static_cast<double>(examples); }
 
   template <class Op>
   RidgeResult solve(Op op) const {

@@ -66,6 +66,58 @@ TEST(Losses, ATwoOfAnotherConventionIsSeen) {
     EXPECT_GT(disagreement(kind, kOutputs[0], targets(kind), 2.0), 1e3) << "loss " << static_cast<int>(kind);
 }
 
+template <class T>
+std::vector<T> curvature(LossKind kind, const std::vector<T>& f, const std::vector<T>& y, const std::vector<T>& u) {
+  std::vector<T> out(f.size());
+  loss_curvature(kind, f.data(), y.data(), static_cast<Index>(f.size()), Index{1}, u.data(), out.data());
+  return out;
+}
+
+/// Largest |curvature times u - central difference of the slope along u| / tolerance; hinge away from its kink.
+double curvature_disagreement(LossKind kind, const Vector& f, const Vector& y, const Vector& u, double convention) {
+  const double step = 1e-5;
+  const Vector claimed = curvature(kind, f, y, u);
+  const auto difference = [&](double h) {
+    Vector up = f, down = f;
+    for (std::size_t o = 0; o < f.size(); ++o) {
+      up[o] += h * u[o];
+      down[o] -= h * u[o];
+    }
+    Vector out = slope(kind, up, y);
+    const Vector below = slope(kind, down, y);
+    for (std::size_t o = 0; o < out.size(); ++o) out[o] = (out[o] - below[o]) / (2 * h);
+    return out;
+  };
+  const Vector near = difference(step), far = difference(2 * step), size = slope(kind, f, y);
+  double worst = 0;
+  for (std::size_t o = 0; o < f.size(); ++o) {
+    const double tolerance = std::abs(far[o] - near[o]) + 16 * kEps * (1 + std::abs(size[o])) / step;
+    worst = std::max(worst, std::abs(convention * claimed[o] - near[o]) / tolerance);
+  }
+  return worst;
+}
+
+TEST(Losses, CurvaturesAreDerivativesOfSlopes) {
+  for (const LossKind kind : kLosses)
+    for (const Vector& f : kOutputs)
+      for (const Vector& u : {Vector{1, 0, 0}, Vector{0.7, -1.5, 0.2}, Vector{1, 1, 1}}) {
+        EXPECT_LT(curvature_disagreement(kind, f, targets(kind), u, 1.0), 1.0) << "loss " << static_cast<int>(kind);
+        if (kind != LossKind::hinge && u[0] < 1) {
+          EXPECT_GT(curvature_disagreement(kind, f, targets(kind), u, 1.001), 10.0) << static_cast<int>(kind);
+        }
+      }
+}
+
+TEST(Losses, CurvaturesByHand) {
+  EXPECT_EQ(curvature<double>(LossKind::half_squared, {3, 1}, {1, 2}, {2, -1}), (Vector{2, -1}));
+  EXPECT_EQ(curvature<double>(LossKind::squared, {3, 1}, {1, 2}, {2, -1}), (Vector{4, -2}));
+  EXPECT_EQ(curvature<double>(LossKind::hinge, {3, 1}, {1, -1}, {2, -1}), (Vector{0, 0}));
+  EXPECT_EQ(curvature<double>(LossKind::logistic, {0, 0}, {1, -1}, {4, 8}), (Vector{1, 2}));
+  EXPECT_EQ(curvature<double>(LossKind::cross_entropy, {2, 2}, {1, 0}, {4, 0}), (Vector{1, -1}));
+  EXPECT_EQ(curvature<float>(LossKind::cross_entropy, {1e4f, -1e4f}, {0, 1}, {1, 2}), (std::vector<float>{0, 0}));
+  EXPECT_EQ(curvature<float>(LossKind::logistic, {1e4f, -1e4f}, {-1, -1}, {1, 2}), (std::vector<float>{0, 0}));
+}
+
 TEST(Losses, ValuesByHand) {
   EXPECT_EQ(value(LossKind::half_squared, {3, 1}, {1, 2}), 2.5);
   EXPECT_EQ(value(LossKind::squared, {3, 1}, {1, 2}), 5);
@@ -128,6 +180,11 @@ TEST(Losses, StridedAndInPlaceSlopesAreTheSame) {
     }
     loss_slope(kind, wide.data(), wide_y.data(), Index{3}, Index{3}, wide.data());
     for (std::size_t k = 0; k < 9; ++k) EXPECT_EQ(wide[k], k % 3 ? -7.0 : plain[k / 3]);
+    const Vector bent = curvature(kind, kOutputs[0], y, {0.5, 2, -1}), u{0.5, 9, 9, 2, 9, 9, -1, 9, 9};
+    Vector wide_f(9, 0.0), out(9, -7.0);
+    for (std::size_t o = 0; o < 3; ++o) wide_f[3 * o] = kOutputs[0][o];
+    loss_curvature(kind, wide_f.data(), wide_y.data(), Index{3}, Index{3}, u.data(), out.data());
+    for (std::size_t k = 0; k < 9; ++k) EXPECT_EQ(out[k], k % 3 ? -7.0 : bent[k / 3]);
   }
 }
 

@@ -115,7 +115,8 @@ TEST(PopulationRisk, HomogeneousFeaturesEqualDualMomentsAtAnyLength) {
   const Index d = 5;
   const std::vector<double> w = draws(3 * d, 1);
   const AbRelu leaky{-0.3, 1.2};
-  const FeatureOverlap overlap = FeatureOverlap::homogeneous(leaky.a, leaky.b);
+  const FeatureOverlap overlap = FeatureOverlap::homogeneous(leaky).value();
+  EXPECT_FALSE(FeatureOverlap::homogeneous(Gelu{}));
   for (Index i = 0; i < 3; ++i)
     for (Index j = 0; j < 3; ++j) {
       const double *a = w.data() + i * d, *b = w.data() + j * d, n = static_cast<double>(d);

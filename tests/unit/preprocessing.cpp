@@ -1,6 +1,7 @@
 // Preprocessing steps and label codings.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/data/label_coding.hpp"
@@ -43,6 +44,29 @@ TEST(Preprocessing, StepsDoWhatTheirNamesSay) {
   for (Index i = 0; i < 3; ++i)
     EXPECT_NEAR(std::hypot(set.inputs[2 * i], set.inputs[2 * i + 1]), std::sqrt(2.0), 1e-15);
   EXPECT_NEAR(set.inputs[3] / set.inputs[2], 2.0, 1e-15);
+}
+
+TEST(Preprocessing, ShuffledPermutesEachExampleByItsOwnNumber) {
+  Dataset all;
+  all.examples = 5, all.dimension = 100;
+  for (Index k = 0; k < 500; ++k) all.inputs.push_back(static_cast<double>(k % 100));
+  Dataset last = all;
+  const DrawId id{3, 0};
+  preprocess({"shuffled"}, all, id);
+  for (Index i = 0; i < 5; ++i) {
+    std::vector<double> row(all.inputs.begin() + 100 * i, all.inputs.begin() + 100 * (i + 1));
+    EXPECT_NE(row, std::vector<double>(all.inputs.begin() + 100 * ((i + 1) % 5),
+                                       all.inputs.begin() + 100 * ((i + 1) % 5 + 1)));
+    std::sort(row.begin(), row.end());
+    for (Index j = 0; j < 100; ++j) ASSERT_EQ(row[static_cast<std::size_t>(j)], static_cast<double>(j));
+  }
+  // Example 3 is permuted alike, wherever its data set begins; under another id it is not.
+  last.examples = 2, last.inputs.resize(200);
+  Dataset other = last;
+  preprocess({"shuffled"}, last, id, 3);
+  EXPECT_TRUE(std::equal(last.inputs.begin(), last.inputs.begin() + 100, all.inputs.begin() + 300));
+  preprocess({"shuffled"}, other, {4, 0}, 3);
+  EXPECT_NE(last.inputs, other.inputs);
 }
 
 TEST(Preprocessing, StepsApplyInTheOrderGiven) {

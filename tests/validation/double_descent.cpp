@@ -58,14 +58,8 @@ void expect_rejected(const Scene& scene, const RegressionRecipe& faulty, const c
 
 /// Random ReLU features at n = 2 d, a linear and a quadratic part.
 RegressionRecipe relu_features(Index d, std::vector<double> ridges) {
-  RegressionRecipe recipe;
-  recipe.dimension = d;
-  recipe.examples = 2 * d;
-  recipe.sizes = {3 * d / 10, d / 2, d, 2 * d, 5 * d};
-  recipe.convention = theory::RidgeConvention::mei_montanari;
-  recipe.ridges = std::move(ridges);
+  RegressionRecipe recipe = test::relu_features(d, 2 * d, {3 * d / 10, d / 2, d, 2 * d, 5 * d}, std::move(ridges));
   recipe.target_power = {0, 0.8, 0.2};
-  recipe.noise_variance = 0.25;
   return recipe;
 }
 
@@ -111,32 +105,8 @@ Index beyond_bound(const Scene& scene, const RegressionRecipe& recipe) {
   return beyond;
 }
 
-/// The two scales of epoch-wise double descent: 150 coordinates of variance 1, 150 of variance 0.01.
-RegressionRecipe two_scales() {
-  RegressionRecipe recipe;
-  recipe.kind = RegressionKind::linear;
-  recipe.dimension = recipe.examples = 300;
-  recipe.sizes = {300};
-  recipe.sphere_inputs = false;
-  recipe.eigenvalues = {1, 0.01};
-  recipe.counts = {150, 150};
-  recipe.target_power = {0.5, 0.5};
-  recipe.noise_variance = 0.3;
-  recipe.times = {1, 10, 300, 3000};
-  return recipe;
-}
-
 RegressionRecipe isotropic(Index dimension) {
-  RegressionRecipe recipe;
-  recipe.kind = RegressionKind::linear;
-  recipe.dimension = dimension;
-  recipe.examples = 40;
-  recipe.sizes = {dimension};
-  recipe.sphere_inputs = false;
-  recipe.eigenvalues = {1};
-  recipe.counts = {dimension};
-  recipe.target_power = {1};
-  recipe.noise_variance = 0.25;
+  RegressionRecipe recipe = test::linear_model(dimension, 40);
   recipe.ridges = {0};
   return recipe;
 }
@@ -183,7 +153,7 @@ TEST(DoubleDescent, LeastNormLinearModelsHaveTheExactFiniteMeans) {
 }
 
 TEST(DoubleDescent, TwoScalesDescendTwiceInTime) {
-  const RegressionRecipe recipe = two_scales();
+  const RegressionRecipe recipe = test::two_scales();
   const Scene scene = measured(recipe, 40);
   expect_consistent(scene, recipe);
   RegressionRecipe late = recipe;

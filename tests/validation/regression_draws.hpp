@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/estimators/joint_test.hpp"
@@ -31,6 +32,46 @@ inline Network relu_network(Index depth, double sigma_b, Index dimension) {
   choice.sigma_w = {std::sqrt(2.0)};
   choice.sigma_b = sigma_b;
   return make_network(shape, choice);
+}
+
+/// A linear model on independent normal coordinates, all alike in variance and target, without any filter yet.
+inline RegressionRecipe linear_model(Index dimension, Index examples) {
+  RegressionRecipe recipe;
+  recipe.kind = RegressionKind::linear;
+  recipe.dimension = dimension;
+  recipe.examples = examples;
+  recipe.sizes = {dimension};
+  recipe.sphere_inputs = false;
+  recipe.eigenvalues = {1};
+  recipe.counts = {dimension};
+  recipe.target_power = {1};
+  recipe.noise_variance = 0.25;
+  return recipe;
+}
+
+/// The two scales of epoch-wise double descent: 150 coordinates of variance 1, 150 of variance 0.01.
+inline RegressionRecipe two_scales() {
+  RegressionRecipe recipe = linear_model(300, 300);
+  recipe.eigenvalues = {1, 0.01};
+  recipe.counts = {150, 150};
+  recipe.target_power = {0.5, 0.5};
+  recipe.noise_variance = 0.3;
+  recipe.times = {1, 10, 300, 3000};
+  return recipe;
+}
+
+/// Random ReLU features of inputs and weights on the sphere, in Mei and Montanari's convention.
+inline RegressionRecipe relu_features(Index dimension, Index examples, std::vector<Index> sizes,
+                                      std::vector<double> ridges) {
+  RegressionRecipe recipe;
+  recipe.dimension = dimension;
+  recipe.examples = examples;
+  recipe.sizes = std::move(sizes);
+  recipe.convention = theory::RidgeConvention::mei_montanari;
+  recipe.ridges = std::move(ridges);
+  recipe.target_power = {0, 1};
+  recipe.noise_variance = 0.25;
+  return recipe;
 }
 
 /// A regression's cell, drawn under `name`.

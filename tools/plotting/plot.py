@@ -4,7 +4,7 @@
 Draws the figures of a finished run from RUN/result.nc into RUN/figures (or FOLDER) and prints their names.
 Which figures: convergence (kernels against the width), the fluctuation map (depth against width), risks of regressions
 and of trained networks with their split into bias and variances, staircases of degrees, regression on real data,
-networks that escape beside regressions on fixed features, trained networks against the infinite ensemble and their
+networks that escape beside regressions on fixed features, the stationary law of SGD, noise within an epoch, phases of mislabelled data, the gap along a layer's Hessian, flatness over batch sizes, trained networks against the infinite ensemble and their
 linearisation, movement over the width with its exponents, losses along training, and residuals in standard errors, each
 where the result has what it shows. Exit code 3 if there is nothing to draw.
 """
@@ -15,24 +15,29 @@ import sys
 sys.dont_write_bytecode = True  # the installed scripts may lie where the user cannot write
 
 try:
+    import bridge
     import convergence
     import double_descent
+    import duality
     import dynamics
     import fluctuation_map
     import lazy_gap
+    import phases
     import pool
     import residuals
     import result
     import scaling
+    import sharpness
     import staircase
+    import stationary
     import trained_risk
     import training
 except ImportError as error:
     sys.exit(f"plot: {error}; tools/setup installs python3-xarray, python3-netcdf4 and python3-matplotlib "
              "(figures are drawn by /usr/bin/python3)")
 
-MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, dynamics, scaling,
-           training, residuals)
+MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, stationary, bridge,
+           phases, duality, sharpness, dynamics, scaling, training, residuals)
 
 
 def main(arguments):

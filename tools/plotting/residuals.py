@@ -30,12 +30,11 @@ def is_left_out(one, data):
 
 
 def with_exact_law(one, data):
-    """The observable where its prediction is a law at finite width; None if that is nowhere. A mean is held against
-    its limit, which for some entries is the exact mean at every width."""
-    if not one.against_limit:
-        return one
+    """The observable where its prediction is a law that must hold; None if that is nowhere. A mean is held against its
+    limit, which for some entries is the exact mean at every width; conjectures are shown beside and held against
+    nothing."""
     if f"{one.name}_mean_is_exact" not in data:
-        return None
+        return None if one.against_limit else one
     exact = data[f"{one.name}_mean_is_exact"].transpose(*one.mean.dims) > 0
     return dataclasses.replace(one, z=one.z.where(exact)) if exact.any() else None
 

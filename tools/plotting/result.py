@@ -146,6 +146,11 @@ def combinations(array, skipped):
     return selections
 
 
+def filled_combinations(array, skipped):
+    """The same, without those for which the array holds no number: sweeps that are no full product leave gaps."""
+    return [where for where in combinations(array, skipped) if np.isfinite(array.sel(where)).any()]
+
+
 def pair_members(array):
     """The two input numbers of each entry of `pair`, labelled "0,1"; None where the labels are others."""
     members = [re.findall(r"\d+", str(label)) for label in values(array, "pair")]

@@ -42,6 +42,19 @@ WIDELAB_HD T output_slope(LossKind kind, T f, T y) {
   return -y * (margin < T(0) ? T(1) : e) / (T(1) + e);
 }
 
+/// d^2 loss / d f^2 of one output, for all losses but cross-entropy; hinge: 0, also at its kink.
+template <class T>
+WIDELAB_HD T output_curvature(LossKind kind, T f, T y) {
+  if (kind == LossKind::half_squared) return T(1);
+  if (kind == LossKind::squared) return T(2);
+  if (kind == LossKind::hinge) return T(0);
+  // logistic: y^2 e / (1 + e)^2, e = e^{-|y f|}
+  const T margin = y * f;
+  const T e = portable::exp(margin < T(0) ? margin : -margin);
+  const T root = y / (T(1) + e);
+  return root * root * e;
+}
+
 }  // namespace losses
 
 /// d loss / d f_o for o < outputs; f, y and slope of one example, consecutive outputs `stride` apart. f and slope may
@@ -61,6 +74,28 @@ WIDELAB_HD void loss_slope(LossKind kind, const T* f, const T* y, Index outputs,
     mass += y[o * stride];
   }
   for (Index o = 0; o < outputs; ++o) slope[o * stride] = mass * slope[o * stride] / total - y[o * stride];
+}
+
+/// out = (d^2 loss / d f^2) u for one example, consecutive outputs `stride` apart; out is none of the other arrays.
+/// Cross-entropy, p = softmax(f): sum_q y_q (p_o u_o - p_o sum_q p_q u_q).
+template <class T>
+WIDELAB_HD void loss_curvature(LossKind kind, const T* f, const T* y, Index outputs, Index stride, const T* u, T* out) {
+  if (kind != LossKind::cross_entropy) {
+    for (Index o = 0; o < outputs; ++o)
+      out[o * stride] = losses::output_curvature(kind, f[o * stride], y[o * stride]) * u[o * stride];
+    return;
+  }
+  T largest = f[0], mass = T(0), total = T(0), mean = T(0);
+  for (Index o = 1; o < outputs; ++o) largest = f[o * stride] > largest ? f[o * stride] : largest;
+  for (Index o = 0; o < outputs; ++o) {
+    const T e = portable::exp(f[o * stride] - largest);
+    out[o * stride] = e;
+    total += e;
+    mass += y[o * stride];
+    mean += e * u[o * stride];
+  }
+  mean /= total;
+  for (Index o = 0; o < outputs; ++o) out[o * stride] = mass * out[o * stride] / total * (u[o * stride] - mean);
 }
 
 /// The loss of one example, consecutive outputs next to each other. Host only: standard library logarithms.

@@ -109,6 +109,23 @@ WIDELAB_HD Index transpositions(const StreamId& id, std::uint64_t turn, Index n,
   return at;
 }
 
+/// One permutation of {0, .., N - 1}, N <= 2^31: exactly uniform up to kLargestExact, of Feistel rounds above.
+class Permutation {
+ public:
+  WIDELAB_HD Permutation(const StreamId& id, std::uint64_t turn, Index n) : id_(id), turn_(turn), n_(n) {
+    if (n > kLargestExact) keys_ = feistel_keys(id, turn);
+  }
+  WIDELAB_HD Index at(Index position) const {
+    return n_ > kLargestExact ? feistel(keys_, n_, position) : transpositions(id_, turn_, n_, position);
+  }
+
+ private:
+  StreamId id_;
+  std::uint64_t turn_;
+  Index n_;
+  FeistelKeys keys_{};
+};
+
 }  // namespace bijections
 
 /// The order of one member's batches.

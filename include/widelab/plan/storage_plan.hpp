@@ -25,6 +25,7 @@ struct KernelWorkload {
   Index rows = 1;              ///< N1
   Index cols = 0;              ///< N2; 0 = symmetric problem
   bool backward = true;        ///< false: features only (forward, nngp)
+  bool of_loss = false;        ///< backward signals of a loss, one row an input, not one for each output
   bool weights_given = false;  ///< weights are stored already, so none are drawn
   bool elementwise_init = true;
   int scalar_bytes = 4;  ///< 4: fp32, 8: fp64
@@ -42,17 +43,23 @@ struct StoragePlan {
   std::string reason;
 };
 
+/// Rows of backward signals that an input has.
+inline Index backward_rows(const MlpShape& shape, const KernelWorkload& work) {
+  return !work.backward ? 0 : work.of_loss ? 1 : shape.outputs;
+}
+
 /// Bytes of the signals (h_l, phi'_l, dz_l, and LayerNorm's normalised z_l) of `inputs` inputs.
-inline double signal_bytes(const MlpShape& shape, Index inputs, bool backward, int scalar_bytes) {
+inline double signal_bytes(const MlpShape& shape, const KernelWorkload& work, Index inputs) {
   double units = 0, widest = 0;
   for (const Index n : shape.widths) {
     units += static_cast<double>(n);
     widest = std::max(widest, static_cast<double>(n));
   }
-  const double outputs = static_cast<double>(shape.outputs);
-  const double copies = 1.0 + (backward ? 1.0 + outputs : 0.0) + (shape.layer_norm ? 1.0 : 0.0);
+  const double outputs = static_cast<double>(shape.outputs) * (work.of_loss ? 2.0 : 1.0);  // f, and d loss / d f
+  const double copies = 1.0 + (work.backward ? 1.0 + static_cast<double>(backward_rows(shape, work)) : 0.0) +
+                        (shape.layer_norm ? 1.0 : 0.0);
   // `widest`: the pre-activations of the layer at work and of the one below it.
-  return static_cast<double>(inputs) * scalar_bytes *
+  return static_cast<double>(inputs) * work.scalar_bytes *
          (units * copies + widest * (shape.depth() > 1 ? 2.0 : 1.0) + outputs);
 }
 
@@ -68,15 +75,15 @@ inline double weight_bytes(const MlpShape& shape, const KernelWorkload& work, bo
 /// Matrix-product operations of the workload: forward, backward, and the Grams of both signals.
 inline double workload_flops(const MlpShape& shape, const KernelWorkload& work) {
   const double n1 = static_cast<double>(work.rows), n2 = static_cast<double>(work.cols);
-  const double inputs = n1 + n2, outputs = static_cast<double>(shape.outputs);
+  const double inputs = n1 + n2, rows = static_cast<double>(backward_rows(shape, work));
   const double pairs = work.cols ? n1 * n2 : 0.5 * n1 * (n1 + 1);
   double total = 0;
   for (Index l = 0; l < shape.layers(); ++l) {
     const double a = static_cast<double>(shape.fan_in(l)), b = static_cast<double>(shape.fan_out(l));
     total += 2 * inputs * a * b;
     if (work.backward) {
-      if (l > 0 && l < shape.depth()) total += 2 * inputs * outputs * a * b;
-      total += 2 * pairs * (a + (l < shape.depth() ? b * outputs : 0));
+      if (l > 0 && l < shape.depth()) total += 2 * inputs * rows * a * b;
+      total += 2 * pairs * (a + (l < shape.depth() ? b * rows : 0));
     }
   }
   return total * static_cast<double>(work.members);
@@ -90,7 +97,7 @@ inline StoragePlan make_storage_plan(const MlpShape& shape, const KernelWorkload
   StoragePlan plan;
   plan.flops = workload_flops(shape, work);
   const Index inputs = work.rows + work.cols;
-  const double all_signals = signal_bytes(shape, inputs, work.backward, work.scalar_bytes);
+  const double all_signals = signal_bytes(shape, work, inputs);
   const auto settle = [&](bool hold, bool parallel, Index tile, double signals, const std::string& reason) {
     plan.hold_weights = hold && !work.weights_given;
     plan.members_in_parallel = parallel;
@@ -118,7 +125,7 @@ inline StoragePlan make_storage_plan(const MlpShape& shape, const KernelWorkload
       return plan;
   }
   for (Index tile = ceil_div(std::max(work.rows, work.cols), 2); tile >= 1; tile = tile > 1 ? ceil_div(tile, 2) : 0) {
-    const double two_tiles = 2 * signal_bytes(shape, tile, work.backward, work.scalar_bytes);
+    const double two_tiles = 2 * signal_bytes(shape, work, tile);
     for (const bool hold : {true, false}) {
       if (!hold && !can_regenerate) continue;
       if (settle(hold, false, tile, two_tiles, "signals do not fit: inputs in tiles of " + std::to_string(tile)))

@@ -23,6 +23,7 @@ enum class Stream : std::uint8_t {
   teacher_biases = 21,      // data role: as biases
   example_choice = 22,      // data role: order in which examples are drawn from a file
   pool_choice = 23,         // data role: (0, draw): example of a pool, drawn with replacement
+  pixel_order = 24,         // data role: (key number, example): keys of the permutation of an example's coordinates
   label_noise = 32,         // label_noise role: (example, output)
   label_noise_at_use = 33,  // label_noise role: (slot x outputs + output, step): fresh each time an example is used
   wrong_labels = 34,       // label_noise role: (example, 0): whether its label is wrong, (example, 1): which one it has
@@ -32,7 +33,8 @@ enum class Stream : std::uint8_t {
   langevin_weights = 43,   // noise role: layer, (row x ceil(columns / 4) + column / 4, step)
   langevin_biases = 44,    // noise role: layer, (unit / 4, step)
   bootstrap = 48,          // estimators: (resample, group)
-  lanczos_start = 49,      // engine: (0, entry): the vector that an eigenvalue iteration starts from
+  lanczos_start = 49,      // engine, estimators: (vector, entry): what an eigenvalue iteration starts from
+  trace_probe = 50,        // estimators: (probe, entry): signs of the vectors behind a stochastic trace
   test_only = 255,
 };
 

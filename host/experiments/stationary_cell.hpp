@@ -1,0 +1,51 @@
+// One cell of `sgd-stationary` and `langevin`: chains of noisy gradient descent of a readout on fixed features, which
+// differ in their noise alone.
+//
+// Every chain starts at the minimiser w* of its data set's loss and runs for train.steps steps; e = w - w* in the
+// eigenbasis of the loss's Hessian, eigenvalues ascending. Moments are averaged over the steps after burn_in.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/experiments/readout_regression.hpp"
+#include "host/experiments/sample_job.hpp"
+#include "host/runtime/backend.hpp"
+
+namespace widelab::experiments {
+
+struct StationaryCell {
+  TrainingCell training;
+  ReadoutRegression regression;
+  Index burn_in = 0;
+  std::vector<Index> observed;  ///< steps at which the excess loss of chains is kept
+  std::vector<Index> lags;      ///< of the autocovariance, in steps; ascending
+  std::string fingerprint;
+
+  Index dimension() const { return regression.dimension; }
+  Index steps() const { return training.train.steps; }
+
+  // Columns of a chain's row.
+  Index excess_at(std::size_t time) const { return static_cast<Index>(time); }
+  Index mean(Index mode) const { return static_cast<Index>(observed.size()) + mode; }
+  /// Average of e_i e_j, j <= i.
+  Index product(Index i, Index j) const { return mean(dimension()) + i * (i + 1) / 2 + j; }
+  /// Average of e_t.e_{t + lag}.
+  Index along(std::size_t lag) const { return product(dimension(), 0) + static_cast<Index>(lag); }
+  Index fourth(Index mode) const { return along(lags.size()) + mode; }
+  Index excess() const { return fourth(dimension()); }
+  Index numbers() const { return excess() + 1; }
+};
+
+/// Keys of `[chain]`.
+std::vector<io::KeySpec> stationary_keys();
+
+/// Throws RecipeError, among others for a burn-in that leaves no step and lags beyond the rest.
+StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at);
+
+SampleTask stationary_task(const StationaryCell& cell, runtime::Backend& backend);
+CellPlan plan_stationary_cell(const StationaryCell& cell, const std::string& name);
+
+}  // namespace widelab::experiments

@@ -1,0 +1,124 @@
+// The experiment `sgd-stationary` against the exact second-moment closure, and planted faults of that closure.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "host/estimators/joint_test.hpp"
+#include "host/experiments/experiments.hpp"
+#include "host/experiments/run.hpp"
+#include "host/experiments/stationary_prediction.hpp"
+
+namespace widelab::experiments {
+namespace {
+
+constexpr double kFalseAlarm = 1e-3;
+
+/// Chains of a recipe's only cell.
+class Chains {
+ public:
+  explicit Chains(const std::vector<std::string>& settings)
+      : recipe_(io::Recipe::parse("schema = 1\nexperiment = \"sgd-stationary\"\n", "test", sgd_stationary().schema(),
+                                  with_defaults(settings))),
+        setup_(make_run_setup(recipe_, 1e9, false)),
+        cell_(make_stationary_cell(setup_, setup_.sweep.cells.front())) {
+    const auto backend = runtime::make_backend("cpu");
+    const SampleTask task = stationary_task(cell_, *backend);
+    rows_ = {task.replicates, task.numbers, {}};
+    rows_.values.resize(static_cast<std::size_t>(task.replicates * task.numbers));
+    task.measure(0, task.replicates, rows_.values.data());
+  }
+
+  const StationaryCell& cell() const { return cell_; }
+  const Samples& rows() const { return rows_; }
+
+  /// Whether a cell's law, changed by `fault`, agrees with the chains: all entries of the covariance jointly.
+  bool agrees(const std::function<void(theory::RegressionSgd&)>& fault = {}) const {
+    StationaryCell other = cell_;
+    if (fault) fault(other.regression.sgd);
+    return agree(predict_stationary(other).numbers, cell_.product(0, 0), cell_.product(cell_.dimension(), 0));
+  }
+  /// The same for other columns of the row.
+  bool agree(const std::vector<double>& predicted, Index first, Index last) const {
+    estimators::GroupSample sample = rows_.groups(), part;
+    part.groups = sample.groups;
+    part.counts = sample.counts;
+    part.entries = last - first;
+    for (Index g = 0; g < sample.groups; ++g)
+      for (Index k = first; k < last; ++k) part.values.push_back(sample.at(g, k));
+    return estimators::joint_test(part, {predicted.data() + first, predicted.data() + last}, {.rounding = 1e-12})
+        .consistent(kFalseAlarm);
+  }
+
+ private:
+  static std::vector<std::string> with_defaults(const std::vector<std::string>& settings) {
+    std::vector<std::string> all{
+        "model.activation=identity", "model.width=4",      "model.sigma_w=[1.0]",   "model.train_layers=[false, true]",
+        "data.dimension=4",          "data.examples=32",   "data.target.noise=0.5", "train.reduction=mean",
+        "train.precision=fp64",      "train.order=iid",    "train.optimiser=sgd",   "train.batch=4",
+        "train.learning_rate=0.2",   "train.steps=400",    "chain.burn_in=150",     "chain.lags=[0, 1, 5]",
+        "seeds.replicates=400",      "train.momentum=0.8", "observe.count=6"};
+    all.insert(all.end(), settings.begin(), settings.end());
+    return all;
+  }
+
+  io::Recipe recipe_;
+  RunSetup setup_;
+  StationaryCell cell_;
+  Samples rows_;
+};
+
+TEST(SgdStationary, EqualsTheClosureAndNotItsFaults) {
+  const Chains chains({});
+  EXPECT_TRUE(chains.agrees());
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.batch *= 2; }));
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.training.learning_rate /= 2; }));
+  EXPECT_FALSE(
+      chains.agrees([](theory::RegressionSgd& sgd) { sgd.sampling = theory::BatchSampling::without_replacement; }));
+  // Noise that is frozen at the minimum is an approximation, and seen as one.
+  const StationaryPrediction predicted = predict_stationary(chains.cell());
+  std::vector<double> frozen = predicted.numbers;
+  for (Index i = 0; i < chains.cell().dimension(); ++i)
+    frozen[static_cast<std::size_t>(chains.cell().product(i, i))] =
+        predicted.frozen_variance[static_cast<std::size_t>(i)];
+  EXPECT_FALSE(chains.agree(frozen, chains.cell().product(0, 0), chains.cell().product(chains.cell().dimension(), 0)));
+}
+
+TEST(SgdStationary, MeansCorrelationsAndTransientsAgree) {
+  const Chains chains({});
+  const StationaryCell& cell = chains.cell();
+  const std::vector<double> numbers = predict_stationary(cell).numbers;
+  EXPECT_TRUE(chains.agree(numbers, cell.mean(0), cell.mean(cell.dimension())));
+  EXPECT_TRUE(chains.agree(numbers, cell.along(0), cell.along(cell.lags.size())));
+  EXPECT_TRUE(chains.agree(numbers, cell.excess_at(1), cell.excess_at(cell.observed.size())));
+  std::vector<double> shifted = numbers;  // the planted fault: correlations one step late
+  shifted[static_cast<std::size_t>(cell.along(1))] = numbers[static_cast<std::size_t>(cell.along(0))];
+  EXPECT_FALSE(chains.agree(shifted, cell.along(0), cell.along(cell.lags.size())));
+}
+
+TEST(SgdStationary, EveryRuleAndConventionEqualsItsClosure) {
+  for (const std::vector<std::string>& settings : std::vector<std::vector<std::string>>{
+           {"train.optimiser=heavy-ball", "train.learning_rate=0.05"},
+           {"train.optimiser=nesterov", "train.learning_rate=0.05"},
+           {"train.order=fresh", "train.batch=8"},
+           {"train.weight_decay=0.1"},
+           {"train.label_noise=0.7"},
+           {"train.loss=squared", "train.reduction=sum", "train.learning_rate=0.025", "train.weight_decay=0.4"},
+           {"train.optimiser=langevin", "train.temperature=0.05", "train.learning_rate=0.1"},
+           {"train.optimiser=sgld", "train.temperature=0.05", "train.learning_rate=0.2"},
+           {"model.activation=relu", "model.width=5"}}) {
+    const Chains chains(settings);
+    EXPECT_TRUE(chains.agrees()) << settings.front();
+  }
+}
+
+TEST(SgdStationary, MomentumInAnotherFormIsSeen) {
+  const Chains chains({"train.optimiser=heavy-ball", "train.learning_rate=0.05"});
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.training.rule = theory::LinearRule::nesterov; }));
+  // v scaled by 1 - mu, as other libraries have it.
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.training.learning_rate *= 1 - 0.8; }));
+}
+
+}  // namespace
+}  // namespace widelab::experiments
