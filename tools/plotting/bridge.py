@@ -27,6 +27,7 @@ def draw(data, folder):
         below.errorbar(total.mean["time"], total.mean, total.se, marker="o", color=style.colour(0), linewidth=0.8)
         one.set_ylabel("variance along a Hessian direction")
         below.set_ylabel("trace of the covariance over replicas")
+        below.set_ylim(bottom=0)
         for panel in (one, below):
             panel.set_xlabel("epochs after the checkpoint")
         if np.nanmax(here.mean.values) > 0:

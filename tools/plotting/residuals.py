@@ -13,9 +13,9 @@ def draw(data, folder):
     predicted = [one for one in result.observables(data) if np.isfinite(one.z.values).any() and not is_left_out(one, data)]
     finite = [one for one in (with_exact_law(one, data) for one in predicted) if one is not None]
     limit = [one for one in predicted if one.against_limit]
-    if not predicted:
-        return []
     panels = ([draw_histogram, draw_finite] if finite else []) + ([draw_limit] if limit else [])
+    if not panels:
+        return []
     figure, axes = style.grid(1, len(panels), width=4.2, height=3.4)
     for panel, axis in zip(panels, axes[0]):
         panel(axis, limit if panel is draw_limit else finite)
