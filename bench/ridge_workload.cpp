@@ -14,7 +14,7 @@ namespace widelab::bench {
 
 std::string RidgeRow::text() const {
   return fmt::format("n={} d={} N={}..{} ({} sizes)", examples, dimension, sizes.front(), sizes.back(), sizes.size()) +
-         (members > 1 ? fmt::format(" E={}", members) : "") + fmt::format(" ridge {:.0e} |A| ", relative_ridge) + name;
+         (members > 1 ? fmt::format(" E={}", members) : "") + fmt::format(" relative ridge {:.0e} ", relative_ridge) + name;
 }
 
 /// The largest eigenvalue of Z^T Z for ReLU features of unit preactivations is that of their mean, 1 / sqrt(2 pi),

@@ -30,7 +30,7 @@ def draw(data, folder):
             style.log_axis(one.yaxis)
     axes[0, 0].axhline(0, color=style.GUIDE, linewidth=0.8)
     boundaries(axes[0, 0], data, cells)
-    axes[0, 0].legend(loc="best", fontsize=7)
+    axes[1, 0].legend(loc="best", fontsize=7)  # the alignment has no line without wrong labels
     heading = ("Phases of mislabelled data; bands: ± 1 s.d. over networks; vertical lines: least test error (dotted), "
                "first and last $R_{cw} > 0$ (dashed)")
     return [style.finish(figure, data, heading, folder / "phases.png")]
