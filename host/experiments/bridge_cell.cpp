@@ -9,9 +9,11 @@
 #include "host/estimators/curvature_operator.hpp"
 #include "host/experiments/bridge_prediction.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/trained_members.hpp"
 #include "host/theory/sgd_epochs.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
+#include "widelab/model/parameter_selection.hpp"
 #include "widelab/rng/distributions.hpp"
 
 namespace widelab::experiments {
@@ -44,9 +46,10 @@ void check_linear_theory(const io::Recipe& recipe, const TrainingCell& cell) {
   };
   const TrainRule& rule = cell.train.rule;
   const std::string& optimiser = recipe.text("train.optimiser");
-  need(
-      optimiser == "sgd" || optimiser == "heavy-ball" || optimiser == "nesterov",
-      fmt::format("train.optimiser = \"{}\": replicas of sgd, heavy-ball or nesterov have a linear theory", optimiser));
+  need(optimiser == "sgd",
+       fmt::format("train.optimiser = \"{}\": take \"sgd\", replicas would start with a velocity that the theory of "
+                   "replicas at rest does not know",
+                   optimiser));
   need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
        "train.schedule, train.warmup: take \"constant\" and 0, the theory is that of one learning rate");
   need(
@@ -64,6 +67,15 @@ void check_linear_theory(const io::Recipe& recipe, const TrainingCell& cell) {
       if (own > 0) rate = own;
     }
   need(rate > 0, "model.train_layers: no parameter is trained");
+}
+
+Index trained_parameters(const Network& network) {
+  Index count = 0;
+  for (Index l = 0; l < network.shape.layers(); ++l) {
+    if (weights_count(network, {}, l)) count += network.shape.fan_in(l) * network.shape.fan_out(l);
+    if (biases_count(network, {}, l)) count += network.shape.fan_out(l);
+  }
+  return count;
 }
 
 /// A network at its checkpoint: where it is, and which way replicas are looked at.
@@ -204,11 +216,16 @@ BridgeCell make_bridge_cell(const RunSetup& setup, const io::Cell& at) {
   BridgeCell cell;
   cell.training = make_training_cell(setup, at);
   check_linear_theory(recipe, cell.training);
+  require_training_set(recipe, cell.training);
+  require_whole_training(cell.training);
   cell.order = branch_order(recipe.text("bridge.replica_order"));
   cell.replicas = recipe.integer("bridge.replicas");
   cell.directions = recipe.integer("bridge.directions");
   cell.probes = recipe.integer("bridge.probes");
   cell.sampled_orders = recipe.integer("bridge.sampled_orders");
+  if (const Index trained = trained_parameters(cell.training.network()); cell.directions > trained)
+    throw RecipeError(
+        fmt::format("bridge.directions = {}: at most {}, the number of trained parameters", cell.directions, trained));
   const Index networks = cell.training.spec.replicates / cell.replicas;
   if (networks < 2 || networks * cell.replicas != cell.training.spec.replicates)
     throw RecipeError(
@@ -255,18 +272,13 @@ SampleTask bridge_task(const BridgeCell& cell, runtime::Backend& backend) {
 
 CellPlan plan_bridge_cell(const BridgeCell& cell, const std::string& name) {
   const auto size = static_cast<double>(ParamLayout(cell.training.network().shape).size);
-  const double rows = 8.0 * static_cast<double>(cell.training.spec.replicates * cell.numbers());
   const double vectors =
       8.0 * size * static_cast<double>(cell.directions * 4 + cell.probes + std::max<Index>(100, 3 * cell.directions));
-  CellPlan plan = plan_training_cell(cell.training, name, 12.0 * static_cast<double>(cell.numbers()));
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), vectors);
   // The job trains a network for each group of replicas, and all replicas from there on.
   const double steps = static_cast<double>(cell.training.train.steps);
   plan.flops *= static_cast<double>(cell.networks()) / static_cast<double>(cell.training.spec.replicates) +
                 static_cast<double>(cell.times.back()) / steps;
-  plan.sampling_bytes += rows + vectors;
-  plan.writing_bytes += 4 * rows;
-  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
-  plan.summary_bytes += 3 * rows;
   return plan;
 }
 

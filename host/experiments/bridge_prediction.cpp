@@ -53,11 +53,8 @@ theory::LinearTraining linear_training(const TrainingCell& cell) {
   const TrainRule& rule = cell.train.rule;
   const MemberSettings settings = cell.spec.member(0);
   theory::LinearTraining out;
-  if (rule.update.kind == OptimiserKind::heavy_ball) out.rule = theory::LinearRule::heavy_ball;
-  if (rule.update.kind == OptimiserKind::nesterov) out.rule = theory::LinearRule::nesterov;
   for (const LayerScale& layer : cell.network().layers)
     if (layer.weight_rate > 0) out.learning_rate = settings.learning_rate * layer.weight_rate;
-  out.momentum = rule.update.momentum;
   out.curvature = reduction_factor(rule.reduction, settings.batch, cell.data.train.examples, cell.data.train.outputs) *
                   static_cast<double>(settings.batch);
   return out;

@@ -16,7 +16,7 @@ theory::QuadraticSamples samples_at(const TrainingCell& cell, runtime::Backend& 
                                     const std::vector<double>& parameters, const std::vector<double>& basis,
                                     Index directions);
 
-/// How a step enters the linear theory: rule, learning rate, factor on the normalised loss.
+/// How a step of plain SGD enters the linear theory: learning rate, factor on the normalised loss.
 theory::LinearTraining linear_training(const TrainingCell& cell);
 
 /// times x K: each direction by itself, noise of the checkpoint everywhere (host/theory/shuffled_modes.hpp, and

@@ -275,6 +275,7 @@ DualityCell make_duality_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   DualityCell cell;
   cell.training = make_training_cell(setup, at);
+  require_training_set(recipe, cell.training);
   const MlpShape& shape = cell.training.network().shape;
   cell.layer = recipe.integer("duality.layer");
   if (cell.layer > shape.depth())
@@ -318,17 +319,12 @@ CellPlan plan_duality_cell(const DualityCell& cell, const std::string& name) {
   const MlpShape& shape = cell.training.network().shape;
   const auto size = static_cast<double>(shape.fan_in(cell.layer) * shape.fan_out(cell.layer));
   const auto pairs = static_cast<double>(cell.training.data.test.examples);
-  const double rows = 8.0 * static_cast<double>(cell.training.spec.replicates * cell.numbers());
-  CellPlan plan = plan_training_cell(cell.training, name, 12.0 * static_cast<double>(cell.numbers()));
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), 8 * (3 * size * size + 2 * pairs * size));
   const auto networks = static_cast<double>(cell.training.spec.replicates);
   // The Hessian's columns, about six products a layer each, and its eigenvectors.
   plan.flops += networks * (size * 12 * static_cast<double>(ParamLayout(shape).size) *
                                 static_cast<double>(cell.training.data.train.examples) +
                             10 * size * size * size);
-  plan.sampling_bytes += rows + 8 * (3 * size * size + 2 * pairs * size);
-  plan.writing_bytes += 4 * rows;
-  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
-  plan.summary_bytes += 3 * rows;
   return plan;
 }
 

@@ -144,6 +144,7 @@ class EpochBridge : public Experiment {
                  times_),
           additive_(grid.size() * times_ * directions_, kNaN),
           curvature_(grid.size() * directions_, kNaN),
+          bound_(curvature_),
           noise_(curvature_) {}
 
     void add(std::size_t c, const BridgeCell& cell, const Samples& samples) {
@@ -160,6 +161,7 @@ class EpochBridge : public Experiment {
       }
       for (std::size_t i = 0; i < directions_; ++i) {
         curvature_[at * directions_ + i] = networks.own(cell.curvature(static_cast<Index>(i)));
+        bound_[at * directions_ + i] = networks.own(cell.bound(static_cast<Index>(i)));
         noise_[at * directions_ + i] = networks.own(cell.noise(static_cast<Index>(i)));
       }
     }
@@ -194,6 +196,9 @@ class EpochBridge : public Experiment {
                                          "eigenvalues of the Hessian at the checkpoint, mean over "
                                          "networks",
                                          curvature_, "direction", directions_));
+      result.extras.push_back(cell_array(grid_, "curvature_bound",
+                                         "Lanczos: each is an eigenvalue to within this much, mean over networks",
+                                         bound_, "direction", directions_));
       result.extras.push_back(cell_array(grid_, "noise", "variance of single examples' gradients along the direction",
                                          noise_, "direction", directions_));
     }
@@ -202,7 +207,7 @@ class EpochBridge : public Experiment {
     const CellGrid& grid_;
     std::size_t times_, directions_;
     ObservableBuilder variance_, trace_;
-    std::vector<double> additive_, curvature_, noise_;
+    std::vector<double> additive_, curvature_, bound_, noise_;
   };
 };
 

@@ -10,6 +10,7 @@
 
 #include "host/estimators/gradient_noise.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/trained_members.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/ops/gradient_gram.hpp"
 #include "widelab/plan/storage_plan.hpp"
@@ -114,8 +115,8 @@ double test_error(const PhasesCell& cell, const double* outputs) {
 void measure(const PhasesCell& cell, runtime::Backend& backend, Index first, Index count, double* rows) {
   const data::Dataset& test = cell.training.data.test;
   engine::TrainTask task = cell.training.spec.task;
-  for (Index m = 0; m < count; ++m)
-    task.members.push_back(cell.training.spec.member(static_cast<std::uint32_t>(first + m)));
+  const auto settings = trained_members(cell.training, backend);
+  for (Index m = 0; m < count; ++m) task.members.push_back(settings(static_cast<std::uint32_t>(first + m)));
   engine::Trainer trainer(backend, task);
   std::fill(rows, rows + count * cell.numbers(), 0.0);
   const Index length = cell.steps_per_epoch();
@@ -201,6 +202,8 @@ PhasesCell make_phases_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   PhasesCell cell;
   cell.training = make_training_cell(setup, at);
+  require_training_set(recipe, cell.training);
+  require_whole_training(cell.training);
   const data::Dataset& train = cell.training.data.train;
   if (recipe.text("data.target.kind") != "classes")
     throw RecipeError(
@@ -238,18 +241,13 @@ SampleTask phases_task(const PhasesCell& cell, runtime::Backend& backend) {
 
 CellPlan plan_phases_cell(const PhasesCell& cell, const std::string& name) {
   const data::Dataset& train = cell.training.data.train;
-  const double rows = 8.0 * static_cast<double>(cell.training.spec.replicates * cell.numbers());
   const double grams = 3 * 8.0 * static_cast<double>(train.examples * train.examples);
-  CellPlan plan = plan_training_cell(cell.training, name, 12.0 * static_cast<double>(cell.numbers()));
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), grams);
   KernelWorkload work;
   work.rows = train.examples;
   work.of_loss = true;
   plan.flops += workload_flops(cell.training.network().shape, work) * static_cast<double>(cell.epochs.size()) *
                 static_cast<double>(cell.snapshots * cell.training.spec.replicates);
-  plan.sampling_bytes += rows + grams;
-  plan.writing_bytes += 4 * rows;
-  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
-  plan.summary_bytes += 3 * rows;
   return plan;
 }
 

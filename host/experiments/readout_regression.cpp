@@ -42,7 +42,7 @@ theory::LinearRule linear_rule(const io::Recipe& recipe) {
       "train.optimiser = \"{}\": no exact law is known; take sgd, heavy-ball, nesterov, langevin or sgld", optimiser));
 }
 
-void check_rule(const io::Recipe& recipe, const TrainRule& rule) {
+void check_rule(const io::Recipe& recipe, const TrainRule& rule, bool whole_batches) {
   const auto need = [](bool fine, const std::string& what) {
     if (!fine) throw RecipeError(what);
   };
@@ -59,8 +59,8 @@ void check_rule(const io::Recipe& recipe, const TrainRule& rule) {
   need(recipe.text("train.rate_unit") == "per-step",
        fmt::format("train.rate_unit = \"{}\": take \"per-step\"", recipe.text("train.rate_unit")));
   need(rule.order == OrderKind::iid || rule.order == OrderKind::fresh || rule.order == OrderKind::epochs ||
-           rule.order == OrderKind::fixed,
-       fmt::format("train.order = \"{}\": take \"iid\", \"fresh\", \"epochs\" or \"fixed\"",
+           (rule.order == OrderKind::fixed && whole_batches),
+       fmt::format("train.order = \"{}\": take \"iid\", \"fresh\" or \"epochs\", or \"fixed\" with train.batch = 0",
                    recipe.text("train.order")));
 }
 
@@ -95,7 +95,7 @@ theory::RegressionNoise ReadoutRegression::noise() const {
 ReadoutRegression readout_regression(const io::Recipe& recipe, const TrainingCell& cell) {
   const Network& network = cell.network();
   check_readout_alone(network);
-  check_rule(recipe, cell.train.rule);
+  check_rule(recipe, cell.train.rule, cell.spec.member(0).batch == cell.data.train.examples);
   const ParamLayout layout(network.shape);
   const data::Dataset& train = cell.data.train;
   ReadoutRegression out;

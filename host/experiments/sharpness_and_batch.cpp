@@ -79,7 +79,7 @@ class SharpnessAndBatch : public Experiment {
     std::vector<double> invariant(grid.size() * kFlatnessMeasures, kNaN), limit(grid.size(), kNaN);
     for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c) {
       const SharpnessCell cell = make_sharpness_cell(setup, setup.sweep.cells[c]);
-      limit[grid.position(c)] = 2 / cell.training.spec.member(0).learning_rate;
+      limit[grid.position(c)] = 2 / cell.training.learning_rate;
       const std::unique_ptr<io::ArrayFile> file = read(c);
       if (!file) continue;
       const Samples samples = read_samples(*file);
@@ -140,7 +140,8 @@ class SharpnessAndBatch : public Experiment {
                                        "1: the measure is that of the function, 0: of its parameters", invariant,
                                        "measure", kFlatnessMeasures));
     result.extras.push_back(
-        cell_array(grid, "edge_of_stability", "2 / learning rate: where full-batch sharpness settles", limit));
+        cell_array(grid, "edge_of_stability",
+                   "2 / learning rate: where full-batch sharpness settles; NaN where each network has its own", limit));
     return result;
   }
 };

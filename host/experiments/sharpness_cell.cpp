@@ -237,6 +237,7 @@ SharpnessCell make_sharpness_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   SharpnessCell cell;
   cell.training = make_training_cell(setup, at);
+  require_training_set(recipe, cell.training);
   const MlpShape& shape = cell.training.network().shape;
   cell.layer = recipe.integer("sharpness.layer");
   if (cell.layer >= shape.depth())
@@ -272,13 +273,9 @@ SampleTask sharpness_task(const SharpnessCell& cell, runtime::Backend& backend) 
 }
 
 CellPlan plan_sharpness_cell(const SharpnessCell& cell, const std::string& name) {
-  const double rows = 8.0 * static_cast<double>(cell.training.spec.replicates * cell.numbers());
   const auto size = static_cast<double>(ParamLayout(cell.training.network().shape).size);
-  CellPlan plan = plan_training_cell(cell.training, name, 12.0 * static_cast<double>(cell.numbers()));
-  plan.sampling_bytes += rows + 8 * size * static_cast<double>(110 + 2 * cell.directions);
-  plan.writing_bytes += 4 * rows;
-  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
-  plan.summary_bytes += 3 * rows;
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(),
+                                     8 * size * static_cast<double>(110 + 2 * cell.directions));
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/trained_members.hpp"
 #include "widelab/base/errors.hpp"
 
 namespace widelab::experiments {
@@ -118,6 +119,7 @@ StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   StationaryCell cell;
   cell.training = make_training_cell(setup, at);
+  require_whole_training(cell.training);
   cell.training.init_key = role_key(setup.seed, "init", "");  // all cells have the same features
   cell.regression = readout_regression(recipe, cell.training);
   if (cell.dimension() > kMostDirections)
@@ -150,13 +152,8 @@ SampleTask stationary_task(const StationaryCell& cell, runtime::Backend& backend
 }
 
 CellPlan plan_stationary_cell(const StationaryCell& cell, const std::string& name) {
-  const double rows = 8.0 * static_cast<double>(cell.training.spec.replicates * cell.numbers());
   const double past = 8.0 * 1024 * static_cast<double>(2 * (cell.lags.back() + 1) * cell.dimension());
-  CellPlan plan = plan_training_cell(cell.training, name, 12.0 * static_cast<double>(cell.numbers()));
-  plan.sampling_bytes += rows + past;
-  plan.writing_bytes += 4 * rows;
-  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
-  plan.summary_bytes += 3 * rows;
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), past);
   return plan;
 }
 

@@ -1,12 +1,45 @@
 #include "host/experiments/trained_members.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "widelab/base/errors.hpp"
+
 namespace widelab::experiments {
+
+void require_training_set(const io::Recipe& recipe, const TrainingCell& cell) {
+  if (cell.train.rule.order == OrderKind::online)
+    throw RecipeError(
+        fmt::format("train.order = \"{}\": networks here learn a finite training set; take \"epochs\", "
+                    "\"iid\", \"fresh\" or \"fixed\"",
+                    recipe.text("train.order")));
+}
+
+void require_whole_training(const TrainingCell& cell) {
+  if (cell.train.converged_loss > 0)
+    throw RecipeError(
+        fmt::format("train.converged_loss = {:g}: networks here are trained to their last step; set it to 0, and "
+                    "choose train.steps",
+                    cell.train.converged_loss));
+}
+
+CellPlan plan_training_rows(const TrainingCell& cell, const std::string& name, Index numbers, double bytes) {
+  const double rows = 8.0 * static_cast<double>(cell.spec.replicates * numbers);
+  CellPlan plan = plan_training_cell(cell, name, 12.0 * static_cast<double>(numbers));
+  plan.sampling_bytes += rows + bytes;
+  plan.writing_bytes += 4 * rows;
+  plan.bytes = std::max(plan.sampling_bytes, plan.writing_bytes);
+  plan.summary_bytes += 3 * rows;
+  return plan;
+}
 
 void train_members(const TrainingCell& cell, runtime::Backend& backend, Index first, Index count,
                    const std::function<void(Index member, const std::vector<double>& parameters, Index steps)>& visit) {
   const data::Dataset& train = cell.data.train;
   engine::TrainTask task = cell.spec.task;
-  for (Index m = 0; m < count; ++m) task.members.push_back(cell.spec.member(static_cast<std::uint32_t>(first + m)));
+  const auto settings = trained_members(cell, backend);
+  for (Index m = 0; m < count; ++m) task.members.push_back(settings(static_cast<std::uint32_t>(first + m)));
   engine::Trainer trainer(backend, task);
   const auto status = [&](Index m) { return trainer.status()[static_cast<std::size_t>(m)]; };
   for (const Index step : cell.spec.observed) {

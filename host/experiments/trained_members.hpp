@@ -1,4 +1,4 @@
-// Ensembles that are trained until their loss is low enough, without observers on the way.
+// Ensembles whose training an experiment runs itself, without observers on the way: rows of numbers, one a network.
 #pragma once
 
 #include <functional>
@@ -6,6 +6,14 @@
 #include "host/experiments/training_cell.hpp"
 
 namespace widelab::experiments {
+
+/// RecipeError for training sets without an end (order online), which such an experiment does not feed.
+void require_training_set(const io::Recipe& recipe, const TrainingCell& cell);
+/// RecipeError for train.converged_loss, where training has to go on to its last step.
+void require_whole_training(const TrainingCell& cell);
+
+/// The plan of a cell that keeps `numbers` numbers of every network, and takes `bytes` more while it samples.
+CellPlan plan_training_rows(const TrainingCell& cell, const std::string& name, Index numbers, double bytes);
 
 /// Trains replicates first .. first + count - 1 of a cell to the last of its observed steps; at each of them, members
 /// whose training loss is below train.converged_loss stop. visit(member, parameters, steps) sees each that did not

@@ -42,6 +42,7 @@ TEST_F(ActivityWeightDuality, TrainsUntilTheLossIsLowEnough) {
 TEST_F(ActivityWeightDuality, RefusalsNameTheKey) {
   expect_refused({"duality.layer=3"}, {"duality.layer", "3", "2"});
   expect_refused({"model.layer_norm=true"}, {"model.layer_norm"});
+  expect_refused({"train.order=online"}, {"train.order", "online"});
   expect_refused({"data.test_examples=1"}, {"data.test_examples", "1"});
   expect_refused({"model.train_layers=[true, false, true]"}, {"model.train_layers", "layer 1"});
 }

@@ -46,6 +46,10 @@ TEST_F(EpochBridge, RefusalsNameTheKey) {
   expect_refused({"train.steps=61"}, {"train.steps", "61", "66"});
   expect_refused({"train.weight_decay=0.1"}, {"train.weight_decay"});
   expect_refused({"train.optimiser=adam"}, {"train.optimiser", "adam"});
+  expect_refused({"train.optimiser=heavy-ball"}, {"train.optimiser", "heavy-ball", "sgd"});
+  expect_refused({"train.order=online"}, {"train.order", "online", "iid"});
+  expect_refused({"train.converged_loss=0.1"}, {"train.converged_loss", "0.1"});
+  expect_refused({"bridge.directions=40"}, {"bridge.directions", "40", "20"});
   expect_refused({"bridge.sampled_orders=20"}, {"bridge.sampled_orders", "20", "16"});
   expect_refused({"train.batch=24"}, {"train.batch", "24", "epoch"});
 }

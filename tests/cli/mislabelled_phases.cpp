@@ -43,6 +43,8 @@ TEST_F(MislabelledPhases, ExtendingARunGivesTheBitsOfALongOne) {
 TEST_F(MislabelledPhases, RefusalsNameTheKey) {
   expect_refused({"data.target.kind=random-labels"}, {"data.target.kind", "random-labels", "classes"});
   expect_refused({"data.test_examples=0"}, {"data.test_examples", "0"});
+  expect_refused({"train.order=online"}, {"train.order", "online"});
+  expect_refused({"train.converged_loss=0.1"}, {"train.converged_loss", "0.1"});
   expect_refused({"train.batch=40"}, {"train.batch", "40", "epoch"});
   expect_refused({"phases.snapshots=7"}, {"phases.snapshots", "7", "6"});
 }

@@ -58,6 +58,8 @@ TEST_F(SgdStationary, RefusalsNameTheKey) {
   expect_refused({"train.optimiser=adam"}, {"train.optimiser", "adam", "heavy-ball"});
   expect_refused({"train.schedule=cosine"}, {"train.schedule", "constant"});
   expect_refused({"train.order=online"}, {"train.order", "online"});
+  expect_refused({"train.order=fixed"}, {"train.order", "fixed", "train.batch = 0"});
+  expect_refused({"train.converged_loss=0.1"}, {"train.converged_loss", "0.1"});
   expect_refused({"chain.burn_in=58"}, {"chain.burn_in", "58", "train.steps"});
   expect_refused({"chain.lags=[3, 1]"}, {"chain.lags"});
 }

@@ -40,7 +40,16 @@ TEST_F(SharpnessAndBatch, ExtendingARunGivesTheBitsOfALongOne) {
   EXPECT_EQ(cell_bits("long"), cell_bits("short"));
 }
 
+// Learning rates that each network's own sharpness sets exist only once the networks are drawn.
+TEST_F(SharpnessAndBatch, TrainsAtRatesOfEachNetworksOwn) {
+  const std::string unit = "train.rate_unit=\"2/sharpness\"";
+  ASSERT_TRUE(exits(run(command("long", {unit})), 0));
+  ASSERT_TRUE(exits(run(command("short", {unit, "train.steps=4"})), 0));
+  EXPECT_LT(find(result("long"), "train_loss").mean.front(), 0.9 * find(result("short"), "train_loss").mean.front());
+}
+
 TEST_F(SharpnessAndBatch, RefusalsNameTheKey) {
+  expect_refused({"train.order=online"}, {"train.order", "online"});
   expect_refused({"model.activation=tanh"}, {"model.activation", "relu"});
   expect_refused({"sharpness.layer=2"}, {"sharpness.layer", "2", "1"});
   expect_refused({"data.test_examples=0"}, {"data.test_examples", "0"});
