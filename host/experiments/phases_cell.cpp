@@ -10,6 +10,7 @@
 
 #include "host/estimators/gradient_noise.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/trained_losses.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/ops/gradient_gram.hpp"
@@ -103,14 +104,6 @@ void describe(const PhasesCell& cell, const Snapshot& snapshot, double* out) {
   number(PhaseNumber::wrong_fitted) = mean_where(fitted, cell.wrong, true);
 }
 
-double test_error(const PhasesCell& cell, const double* outputs) {
-  const data::Dataset& test = cell.training.data.test;
-  double wrong = 0;
-  for (Index i = 0; i < test.examples; ++i)
-    wrong += misclassified(outputs + i * test.outputs, test.targets.data() + i * test.outputs, test.outputs) ? 1 : 0;
-  return wrong / static_cast<double>(test.examples);
-}
-
 /// Trains members first .. first + count - 1 through all observed epochs.
 void measure(const PhasesCell& cell, runtime::Backend& backend, Index first, Index count, double* rows) {
   const data::Dataset& test = cell.training.data.test;
@@ -132,7 +125,7 @@ void measure(const PhasesCell& cell, runtime::Backend& backend, Index first, Ind
                                                    : take_snapshot<float>(backend, cell, parameters),
                  numbers.data());
         numbers[static_cast<std::size_t>(PhaseNumber::test_error)] =
-            test_error(cell, outputs.data() + m * test.examples * test.outputs);
+            error_rate(outputs.data() + m * test.examples * test.outputs, test);
         double* row = rows + m * cell.numbers() + static_cast<Index>(e * kPhaseNumbers);
         for (std::size_t k = 0; k < kPhaseNumbers; ++k) row[k] += numbers[k] / static_cast<double>(cell.snapshots);
       }

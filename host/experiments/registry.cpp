@@ -19,6 +19,7 @@ const std::vector<const Experiment*>& all() {
                                                    &pool_regression(),
                                                    &sgd_stationary(),
                                                    &mislabelled_phases(),
+                                                   &transient_freezing(),
                                                    &epoch_bridge(),
                                                    &activity_weight_duality(),
                                                    &sharpness_and_batch()};

@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
 #include "host/estimators/curvature_operator.hpp"
 #include "host/estimators/lanczos.hpp"
 #include "host/estimators/spectral_density.hpp"
-#include "host/experiments/normal_rows.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/trained_losses.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
@@ -63,66 +64,13 @@ double mean_batch_sharpness(const SharpnessCell& cell, runtime::Backend& backend
   return sum;
 }
 
-/// Losses of several parameter vectors (count x P) on a set, mean over examples.
-std::vector<double> mean_losses(const TrainingCell& cell, runtime::Backend& backend,
-                                const std::vector<double>& parameters, const data::Dataset& set) {
-  const Index size = ParamLayout(cell.network().shape).size;
-  const Index count = static_cast<Index>(parameters.size()) / size;
-  std::vector<double> outputs(static_cast<std::size_t>(count * set.examples * set.outputs)), losses;
-  backend.forward(ForwardProblem<double>{
-      &cell.network(), {count, nullptr, parameters.data()}, set.input_view(), outputs.data(), cell.spec.task.limits});
-  for (Index m = 0; m < count; ++m) {
-    double sum = 0;
-    for (Index i = 0; i < set.examples; ++i)
-      sum += loss_value(cell.train.rule.loss, outputs.data() + (m * set.examples + i) * set.outputs,
-                        set.targets.data() + i * set.outputs, set.outputs);
-    losses.push_back(sum / static_cast<double>(set.examples));
-  }
-  return losses;
-}
-
-/// Calls body(first weight, fan-in) for the incoming weights of every unit.
-template <class Body>
-void for_each_unit(const MlpShape& shape, const Body& body) {
-  const ParamLayout layout(shape);
-  for (Index l = 0; l < shape.layers(); ++l)
-    for (Index i = 0; i < shape.fan_out(l); ++i)
-      body(layout.weight_offset[static_cast<std::size_t>(l)] + i * shape.fan_in(l), shape.fan_in(l));
-}
-
-/// Mean rise of the loss along `directions` normal directions of weights, of length rho |w| as a whole, or unit by
-/// unit.
+/// Mean rise of the training loss along random directions of weights.
 double mean_rise(const SharpnessCell& cell, runtime::Backend& backend, const std::vector<double>& parameters,
                  bool by_unit, std::uint32_t replicate) {
-  const MlpShape& shape = cell.training.network().shape;
-  const auto size = static_cast<Index>(parameters.size());
-  const StreamId id = DrawId{cell.training.init_key, replicate}.stream(Stream::trace_probe, 1);
-  std::vector<double> moved = normal_rows(id, cell.directions, size);
-  const auto norm = [](const double* x, Index n) {
-    double sum = 0;
-    for (Index j = 0; j < n; ++j) sum += x[j] * x[j];
-    return std::sqrt(sum);
-  };
-  for (Index k = 0; k < cell.directions; ++k) {
-    double* row = moved.data() + k * size;
-    // Biases stay: their directions are 0.
-    std::vector<double> direction(parameters.size(), 0.0);
-    double all = 0, weights = 0;
-    for_each_unit(shape, [&](Index at, Index n) {
-      const double own = norm(parameters.data() + at, n), drawn = norm(row + at, n);
-      all += drawn * drawn, weights += own * own;
-      for (Index j = at; j < at + n; ++j)
-        direction[static_cast<std::size_t>(j)] = row[j] * (by_unit ? cell.radius * own / drawn : 1.0);
-    });
-    const double scale = by_unit ? 1.0 : cell.radius * std::sqrt(weights / all);
-    for (Index j = 0; j < size; ++j)
-      row[j] = parameters[static_cast<std::size_t>(j)] + scale * direction[static_cast<std::size_t>(j)];
-  }
-  const double here = mean_losses(cell.training, backend, parameters, cell.training.data.train).front();
-  double rise = 0;
-  for (const double there : mean_losses(cell.training, backend, moved, cell.training.data.train))
-    rise += (there - here) / static_cast<double>(cell.directions);
-  return rise;
+  const RandomDirections directions{cell.directions, cell.radius, by_unit,
+                                    DrawId{cell.training.init_key, replicate}.stream(Stream::trace_probe, 1)};
+  const std::vector<double> rises = loss_rises(cell.training, backend, parameters, directions);
+  return std::accumulate(rises.begin(), rises.end(), 0.0) / static_cast<double>(rises.size());
 }
 
 /// tr H, and the sum over layers of |W_l|^2 tr H_l, from the same probes.
@@ -149,21 +97,6 @@ std::pair<double, double> traces(const SharpnessCell& cell, runtime::Backend& ba
   return {all, relative};
 }
 
-double error_rate(const std::vector<double>& outputs, const data::Dataset& set) {
-  double wrong = 0;
-  for (Index i = 0; i < set.examples; ++i)
-    wrong += misclassified(outputs.data() + i * set.outputs, set.targets.data() + i * set.outputs, set.outputs) ? 1 : 0;
-  return wrong / static_cast<double>(set.examples);
-}
-
-std::vector<double> outputs_of(const TrainingCell& cell, runtime::Backend& backend,
-                               const std::vector<double>& parameters, const data::Dataset& set) {
-  std::vector<double> outputs(set.targets.size());
-  backend.forward(ForwardProblem<double>{
-      &cell.network(), {1, nullptr, parameters.data()}, set.input_view(), outputs.data(), cell.spec.task.limits});
-  return outputs;
-}
-
 void describe(const SharpnessCell& cell, runtime::Backend& backend, std::uint32_t replicate,
               const std::vector<double>& parameters, Index steps, double* row) {
   const data::Dataset &train = cell.training.data.train, &test = cell.training.data.test;
@@ -177,10 +110,11 @@ void describe(const SharpnessCell& cell, runtime::Backend& backend, std::uint32_
   }
   const auto number = [&](TrainedNumber which) -> double& { return row[cell.number(which)]; };
   number(TrainedNumber::steps) = static_cast<double>(steps);
-  number(TrainedNumber::train_loss) = mean_losses(cell.training, backend, parameters, train).front();
-  number(TrainedNumber::test_loss) = mean_losses(cell.training, backend, parameters, test).front();
-  number(TrainedNumber::train_error) = error_rate(on_train, train);
-  number(TrainedNumber::test_error) = error_rate(outputs_of(cell.training, backend, parameters, test), test);
+  const std::vector<double> on_test = outputs_of(cell.training, backend, parameters, test);
+  number(TrainedNumber::train_loss) = mean_loss(cell.training.train.rule.loss, on_train.data(), train);
+  number(TrainedNumber::test_loss) = mean_loss(cell.training.train.rule.loss, on_test.data(), test);
+  number(TrainedNumber::train_error) = error_rate(on_train.data(), train);
+  number(TrainedNumber::test_error) = error_rate(on_test.data(), test);
   number(TrainedNumber::output_change) = change / largest;
   for (const std::size_t variant : {0, 1}) {
     const auto measures = flatness_measures(cell, backend, variant == 0 ? parameters : other, replicate);

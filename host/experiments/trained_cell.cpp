@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "host/experiments/recipe_target.hpp"
+#include "host/experiments/trained_losses.hpp"
 #include "widelab/base/errors.hpp"
-#include "widelab/math/losses.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -37,13 +37,6 @@ double cross_error(const double* f, const double* g, const std::vector<double>& 
   double sum = 0;
   for (std::size_t i = 0; i < y.size(); ++i) sum += (f[i] - y[i]) * (g[i] - y[i]);
   return sum / static_cast<double>(examples);
-}
-
-double error_rate(const double* f, const data::Dataset& test) {
-  Index wrong = 0;
-  for (Index i = 0; i < test.examples; ++i)
-    wrong += misclassified(f + i * test.outputs, test.targets.data() + i * test.outputs, test.outputs) ? 1 : 0;
-  return static_cast<double>(wrong) / static_cast<double>(test.examples);
 }
 
 void risks_of_block(const TrainedCell& cell, const estimators::SampleSink& sink, Index block, Index time, double* out) {

@@ -4,9 +4,10 @@
 Draws the figures of a finished run from RUN/result.nc into RUN/figures (or FOLDER) and prints their names.
 Which figures: convergence (kernels against the width), the fluctuation map (depth against width), risks of regressions
 and of trained networks with their split into bias and variances, staircases of degrees, regression on real data,
-networks that escape beside regressions on fixed features, the stationary law of SGD, noise within an epoch, phases of mislabelled data, the gap along a layer's Hessian, flatness over batch sizes, trained networks against the infinite ensemble and their
-linearisation, movement over the width with its exponents, losses along training, and residuals in standard errors, each
-where the result has what it shows. Exit code 3 if there is nothing to draw.
+networks that escape beside regressions on fixed features, the stationary law of SGD, noise within an epoch, phases of
+mislabelled data, the gap along a layer's Hessian, flatness over batch sizes, freezing times, trained networks against
+the infinite ensemble and their linearisation, movement over the width with its exponents, losses along training, and
+residuals in standard errors, each where the result has what it shows. Exit code 3 if there is nothing to draw.
 """
 import argparse
 import pathlib
@@ -21,6 +22,7 @@ try:
     import duality
     import dynamics
     import fluctuation_map
+    import freezing
     import lazy_gap
     import phases
     import pool
@@ -37,7 +39,7 @@ except ImportError as error:
              "(figures are drawn by /usr/bin/python3)")
 
 MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, stationary, bridge,
-           phases, duality, sharpness, dynamics, scaling, training, residuals)
+           phases, duality, sharpness, freezing, dynamics, scaling, training, residuals)
 
 
 def main(arguments):
