@@ -9,6 +9,7 @@
 
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/trained_members.hpp"
+#include "host/theory/sgd_epochs.hpp"
 #include "widelab/base/errors.hpp"
 
 namespace widelab::experiments {
@@ -105,14 +106,32 @@ void measure(const StationaryCell& cell, runtime::Backend& backend, Index first,
       sums[static_cast<std::size_t>(m)].write(rows + m * cell.numbers());
 }
 
+/// Chains under shuffled epochs are averaged over whole epochs.
+void check_epochs(const StationaryCell& cell, Index sampled_orders) {
+  if (sampled_orders % theory::EpochOrders::kGroups != 0)
+    throw RecipeError(fmt::format("chain.sampled_orders = {}: a multiple of {}, the groups behind its error",
+                                  sampled_orders, theory::EpochOrders::kGroups));
+  if (!cell.shuffled()) return;
+  const Index length = cell.steps_per_epoch();
+  for (const auto& [key, steps] : {std::pair{"chain.burn_in", cell.burn_in}, std::pair{"train.steps", cell.steps()}})
+    if (steps % length != 0)
+      throw RecipeError(
+          fmt::format("{} = {} with train.order = \"epochs\": a multiple of the {} steps of an epoch, {} for example",
+                      key, steps, length, (steps / length + 1) * length));
+}
+
 }  // namespace
 
 std::vector<io::KeySpec> stationary_keys() {
   io::KeySpec burn_in = io::make_key("chain.burn_in", io::KeyType::integer, "500",
                                      "Steps before moments are averaged; chains start at the minimiser.", 0, 1e9);
   burn_in.sweepable = true;
-  return {burn_in, io::make_key("chain.lags", io::KeyType::integer_list, "[0, 1, 2, 4, 8, 16, 32]",
-                                "Lags of the autocovariance, in steps, increasing.", 0, 1e6)};
+  return {burn_in,
+          io::make_key("chain.lags", io::KeyType::integer_list, "[0, 1, 2, 4, 8, 16, 32]",
+                       "Lags of the autocovariance, in steps, increasing.", 0, 1e6),
+          io::make_key("chain.sampled_orders", io::KeyType::integer, "16384",
+                       "Shuffled epochs: orders of the examples over which the prediction averages; a multiple of 16.",
+                       16, 1e7)};
 }
 
 StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
@@ -135,6 +154,9 @@ StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
         fmt::format("chain.burn_in = {} and the largest of chain.lags = {}: together below train.steps = {}, so that "
                     "pairs are left",
                     cell.burn_in, cell.lags.back(), cell.steps()));
+  check_epochs(cell, recipe.integer("chain.sampled_orders"));
+  cell.sampled_orders = recipe.integer("chain.sampled_orders");
+  cell.orders_key = role_key(setup.seed, "order", "sampled," + at.name);
   cell.fingerprint = cell.training.spec.identity;
   return cell;
 }

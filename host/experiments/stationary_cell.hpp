@@ -22,10 +22,14 @@ struct StationaryCell {
   Index burn_in = 0;
   std::vector<Index> observed;  ///< steps at which the excess loss of chains is kept
   std::vector<Index> lags;      ///< of the autocovariance, in steps; ascending
+  Index sampled_orders = 0;     ///< behind the prediction of shuffled epochs
+  std::uint64_t orders_key = 0;
   std::string fingerprint;
 
   Index dimension() const { return regression.dimension; }
   Index steps() const { return training.train.steps; }
+  bool shuffled() const { return training.train.rule.order == OrderKind::epochs; }
+  Index steps_per_epoch() const { return training.data.train.examples / training.spec.member(0).batch; }
 
   // Columns of a chain's row.
   Index excess_at(std::size_t time) const { return static_cast<Index>(time); }
@@ -42,7 +46,8 @@ struct StationaryCell {
 /// Keys of `[chain]`.
 std::vector<io::KeySpec> stationary_keys();
 
-/// Throws RecipeError, among others for a burn-in that leaves no step and lags beyond the rest.
+/// Throws RecipeError, among others for a burn-in that leaves no step, lags beyond the rest, and under shuffled epochs
+/// for a burn-in or an end inside an epoch, whose phases are not alike.
 StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at);
 
 SampleTask stationary_task(const StationaryCell& cell, runtime::Backend& backend);

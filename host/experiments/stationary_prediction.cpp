@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "host/experiments/stationary_epochs.hpp"
+
 namespace widelab::experiments {
 namespace {
 
@@ -75,7 +77,11 @@ StationaryPrediction predict_stationary(const StationaryCell& cell) {
   out.frozen_variance.assign(static_cast<std::size_t>(d), kNaN);
   out.small_step = out.stationary_variance = out.frozen_variance;
   out.curvature = noise.quadratic().basis().values();
-  if (cell.training.train.rule.order == OrderKind::epochs) return out;
+  out.errors.assign(out.numbers.size(), 0.0);
+  if (cell.shuffled()) {
+    predict_epochs(cell, noise, out);
+    return out;
+  }
   out.mean_square_radius = noise.mean_square_radius();
   out.critical_learning_rate = noise.critical_learning_rate();
   predict_way(cell, noise, out.numbers);

@@ -10,6 +10,7 @@ namespace widelab::experiments {
 /// Modes are eigenvectors of the loss's Hessian (weight decay included), ascending.
 struct StationaryPrediction {
   std::vector<double> numbers;              ///< columns of a chain's row; NaN where no law is known
+  std::vector<double> errors;               ///< of `numbers`: shuffled epochs, from the sampled orders; else 0
   std::vector<double> curvature;            ///< h_i
   std::vector<double> stationary_variance;  ///< S_ii in the limit of many steps; NaN beyond the edge of stability
   std::vector<double> frozen_variance;      ///< S_ii if the noise did not grow with the distance from the minimum
@@ -19,7 +20,9 @@ struct StationaryPrediction {
   bool stable() const { return mean_square_radius < 1; }
 };
 
-/// `numbers` are exact at every step, stationary or not. Sampling by epochs: curvature alone.
+/// `numbers` are exact at every step, stationary or not. Shuffled epochs (theory/sgd_epochs.hpp): to within `errors`,
+/// and no autocovariance, stability or small-step law; without noise of labels or temperature, and up to
+/// EpochMap::kMostState directions, velocities counted.
 StationaryPrediction predict_stationary(const StationaryCell& cell);
 
 }  // namespace widelab::experiments

@@ -61,6 +61,9 @@ TEST_F(SgdStationary, RefusalsNameTheKey) {
   expect_refused({"train.order=fixed"}, {"train.order", "fixed", "train.batch = 0"});
   expect_refused({"train.converged_loss=0.1"}, {"train.converged_loss", "0.1"});
   expect_refused({"chain.burn_in=58"}, {"chain.burn_in", "58", "train.steps"});
+  expect_refused({"train.order=epochs", "chain.burn_in=15"}, {"chain.burn_in", "15", "epoch", "20"});
+  expect_refused({"train.order=epochs", "train.steps=65"}, {"train.steps", "65", "epoch", "70"});
+  expect_refused({"chain.sampled_orders=40"}, {"chain.sampled_orders", "40", "16"});
   expect_refused({"chain.lags=[3, 1]"}, {"chain.lags"});
 }
 

@@ -113,6 +113,41 @@ TEST(SgdStationary, EveryRuleAndConventionEqualsItsClosure) {
   }
 }
 
+/// Largest distance of means, products and excess losses from their prediction, in standard errors of both.
+double largest_z(const Chains& chains, const StationaryPrediction& predicted) {
+  const StationaryCell& cell = chains.cell();
+  double worst = 0;
+  const auto look = [&](Index first, Index last) {
+    for (Index k = first; k < last; ++k) {
+      const estimators::Estimate seen = chains.rows().mean(k);
+      const auto at = static_cast<std::size_t>(k);
+      worst =
+          std::max(worst, std::fabs(seen.value - predicted.numbers[at]) / std::hypot(seen.se, predicted.errors[at]));
+    }
+  };
+  look(cell.excess_at(1), cell.excess_at(cell.observed.size()));
+  look(cell.mean(0), cell.product(cell.dimension(), 0));
+  look(cell.excess(), cell.numbers());
+  return worst;
+}
+
+TEST(SgdStationary, ShuffledEpochsEqualTheMapOfAnEpoch) {
+  for (const std::vector<std::string>& rule :
+       std::vector<std::vector<std::string>>{{"train.learning_rate=0.2"},
+                                             {"train.learning_rate=0.2", "train.weight_decay=0.1"},
+                                             {"train.learning_rate=0.05", "train.optimiser=heavy-ball"}}) {
+    std::vector<std::string> settings{"train.order=epochs", "chain.burn_in=160"};
+    settings.insert(settings.end(), rule.begin(), rule.end());
+    const Chains chains(settings);
+    const StationaryPrediction predicted = predict_stationary(chains.cell());
+    EXPECT_LT(largest_z(chains, predicted), 4.5) << rule.back();  // 20 entries, correlated: p < 2e-4
+    // The planted fault: independent batches without replacement.
+    StationaryCell fresh = chains.cell();
+    fresh.training.train.rule.order = OrderKind::fresh;
+    EXPECT_GT(largest_z(chains, predict_stationary(fresh)), 10) << rule.back();
+  }
+}
+
 TEST(SgdStationary, MomentumInAnotherFormIsSeen) {
   const Chains chains({"train.optimiser=heavy-ball", "train.learning_rate=0.05"});
   EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.training.rule = theory::LinearRule::nesterov; }));

@@ -24,10 +24,9 @@ def draw(data, folder):
         relative(axes[1, 0], result.observable(data, "autocovariance").at(**where), k)
         along_steps(axes[1, 1], result.observable(data, "excess_loss_at").at(**where), k)
     label(axes)
-    columns = 1 if len(cells) < 8 else 2
-    axes[0, 0].legend(loc="best", fontsize=6, ncols=columns)
     heading = "Stationary law of SGD; lines: exact closure; dotted: noise frozen at the minimum"
-    return [style.finish(figure, data, heading, folder / "stationary.png")]
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    return [style.finish(figure, data, heading, folder / "stationary.png", key=handles)]
 
 
 def fixed(array, where):
@@ -41,6 +40,8 @@ def modes(axes, observable, curvature, k, words):
 
 
 def ratio(axes, temperature, small_step, curvature, k):
+    if not np.isfinite(small_step).any():
+        return
     axes.errorbar(curvature, temperature.mean / small_step, temperature.se / small_step, linestyle="none",
                   marker=style.marker(k), color=style.colour(k))
     axes.plot(curvature, temperature.theory / small_step, color=style.colour(k), zorder=1)
