@@ -57,7 +57,8 @@ def finish(figure, data, heading, path, key=()):
     footer = 0.13 * len(conventions.splitlines()) + 0.08  # inches
     figure.text(0.01, 0.04 / height, conventions, fontsize=7, color="#444444", va="bottom", linespacing=1.3)
     if key:
-        columns = max(1, min(len(key), int(width / 2.0)))
+        longest = 0.065 * max(len(str(handle.get_label())) for handle in key) + 0.6  # inches
+        columns = max(1, min(len(key), int(width / longest)))
         figure.legend(handles=key, loc="lower center", bbox_to_anchor=(0.5, footer / height), ncols=columns)
         footer += 0.17 * -(-len(key) // columns) + 0.12
     figure.get_layout_engine().set(rect=(0, footer / height, 1, 1 - footer / height))
