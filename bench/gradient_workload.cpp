@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "bench/problems.hpp"
 #include "host/data/data_folder.hpp"
 #include "host/data/idx_file.hpp"
+#include "host/data/npy_file.hpp"
 #include "widelab/base/errors.hpp"
+#include "widelab/model/param_layout.hpp"
 #include "widelab/ops/init.hpp"
 #include "widelab/plan/storage_plan.hpp"
 
@@ -60,6 +65,29 @@ Examples uniform_examples(const GramRow& row) {
     for (Index o = 0; o < row.classes; ++o) out.targets.push_back(o == i % row.classes ? 1.0f : 0.0f);
   }
   return out;
+}
+
+GradientJob::GradientJob(const std::string& path) try {
+  std::ifstream file(path);
+  const nlohmann::json job = nlohmann::json::parse(file);
+  row.name = job.at("name");
+  row.examples = job.at("N"), row.dimension = job.at("d"), row.width = job.at("n");
+  row.depth = job.at("H"), row.classes = job.at("k");
+  device = job.at("device"), folder = job.at("folder");
+} catch (const nlohmann::json::exception& error) {
+  throw DataError(path + ": no job description: " + error.what());
+}
+
+void GradientJob::write_problem(const Examples& examples, const std::vector<double>& weights) const {
+  data::write_npy(array("x"), {row.examples, row.dimension}, examples.inputs);
+  data::write_npy(array("y"), {row.examples, row.classes}, examples.targets);
+  const Network network = row.network();
+  const ParamLayout layout(network.shape);
+  for (Index l = 0; l < network.shape.layers(); ++l) {
+    const double* first = weights.data() + layout.weight_offset[static_cast<std::size_t>(l)];
+    const Index rows = network.shape.fan_out(l), cols = network.shape.fan_in(l);
+    data::write_npy(array("w" + std::to_string(l)), {rows, cols}, std::vector<float>(first, first + rows * cols));
+  }
 }
 
 template <class T>

@@ -29,6 +29,18 @@ struct Examples {
 Examples mnist_examples(const GramRow& row);
 Examples uniform_examples(const GramRow& row);
 
+/// What a duel on this problem is about: a JSON file, arrays beside it (bench/duels/gradient_peer.py).
+struct GradientJob {
+  GramRow row;
+  std::string device, folder;
+
+  /// Throws DataError for a file that says no job.
+  explicit GradientJob(const std::string& path);
+  std::string array(const std::string& name) const { return folder + "/" + name + ".npy"; }
+  /// x (N x d), y (N x k), w0 .. wL (fan_out x fan_in) of the given weights (ParamLayout's order).
+  void write_problem(const Examples& examples, const std::vector<double>& weights) const;
+};
+
 /// The op with its arrays; weights are stored.
 template <class T>
 class GramRun {

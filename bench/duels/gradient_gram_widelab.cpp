@@ -1,56 +1,26 @@
 // widelab's side of the gradient-Gram duel. `--write JOB` writes MNIST examples, weights and the fp64 Gram matrix;
 // `JOB` answers the duel's requests (bench/duels/worker.py).
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/gradient_workload.hpp"
 #include "bench/harness.hpp"
 #include "bench/train_workload.hpp"
 #include "host/data/npy_file.hpp"
-#include "widelab/base/errors.hpp"
-#include "widelab/model/param_layout.hpp"
 
 namespace widelab::bench {
 namespace {
 
-struct Job {
-  GramRow row;
-  std::string device, folder;
-
-  explicit Job(const std::string& path) try {
-    std::ifstream file(path);
-    const nlohmann::json job = nlohmann::json::parse(file);
-    row.name = job.at("name");
-    row.examples = job.at("N"), row.dimension = job.at("d"), row.width = job.at("n");
-    row.depth = job.at("H"), row.classes = job.at("k");
-    device = job.at("device"), folder = job.at("folder");
-  } catch (const nlohmann::json::exception& error) {
-    throw DataError(path + ": no job description: " + error.what());
-  }
-  std::string array(const std::string& name) const { return folder + "/" + name + ".npy"; }
-};
-
-/// x (N x d), y (N x k), w0 .. wL (fan_out x fan_in), gram (N x N, of fp64 arithmetic).
-void write(const Job& job) {
-  const GramRow& row = job.row;
-  const Examples examples = mnist_examples(row);
+/// The problem, and gram (N x N, of fp64 arithmetic).
+void write(const GradientJob& job) {
+  const Examples examples = mnist_examples(job.row);
   const auto backend = runtime::make_backend("cpu");
-  GramRun<double> run(*backend, row, examples);
+  GramRun<double> run(*backend, job.row, examples);
   run.run();
-  data::write_npy(job.array("x"), {row.examples, row.dimension}, examples.inputs);
-  data::write_npy(job.array("y"), {row.examples, row.classes}, examples.targets);
-  data::write_npy(job.array("gram"), {row.examples, row.examples}, run.gram());
-  const Network network = row.network();
-  const ParamLayout layout(network.shape);
-  for (Index l = 0; l < network.shape.layers(); ++l) {
-    const double* first = run.weights().data() + layout.weight_offset[static_cast<std::size_t>(l)];
-    const Index rows = network.shape.fan_out(l), cols = network.shape.fan_in(l);
-    data::write_npy(job.array("w" + std::to_string(l)), {rows, cols}, std::vector<float>(first, first + rows * cols));
-  }
+  job.write_problem(examples, run.weights());
+  data::write_npy(job.array("gram"), {job.row.examples, job.row.examples}, run.gram());
 }
 
-void serve(const Job& job) {
+void serve(const GradientJob& job) {
   const auto backend = runtime::make_backend(job.device);
   const Examples examples = mnist_examples(job.row);
   GramRun<float> run(*backend, job.row, examples);
@@ -75,5 +45,6 @@ void serve(const Job& job) {
 int main(int argc, char** argv) {
   using namespace widelab::bench;
   return run_duel_side(
-      argc, argv, [](const std::string& path) { write(Job(path)); }, [](const std::string& path) { serve(Job(path)); });
+      argc, argv, [](const std::string& path) { write(GradientJob(path)); },
+      [](const std::string& path) { serve(GradientJob(path)); });
 }

@@ -37,6 +37,9 @@ PEERS = {
     "torch-gram": ("ridge_torch.py", "torch"),
     "gradients": ("gradient_gram_torch_func.py", "torch"),
     "gradients-by-hand": ("gradient_gram_torch.py", "torch"),
+    "pyhessian": ("lanczos_pyhessian.py", "curvature"),
+    "hessian-eigenthings": ("lanczos_eigenthings.py", "curvature"),
+    "curvlinops": ("lanczos_curvlinops.py", "curvature"),
 }
 NTK = {"L": 3, "d": 64, "activation": "relu", "sigma_w": 2 ** 0.5, "dtype": "float32", "members": 1,
         "weights": "given"}
@@ -64,6 +67,11 @@ def gradient_gram(name, goals, **size):
             "peers": ["gradients", "gradients-by-hand"], **size}
 
 
+def lanczos(name, **size):
+    return {"op": "lanczos", "name": name, "N": 2000, "d": 784, "n": 256, "H": 2, "k": 10, "count": 5,
+            "tolerance": 1e-3, "goals": {}, "peers": ["pyhessian", "hessian-eigenthings", "curvlinops"], **size}
+
+
 NO_GOALS = (None, None, None)
 JOBS = {
     "cpu": [
@@ -78,6 +86,7 @@ JOBS = {
         ridge("R1", 1e-8, {"scipy": 8, "torch-gram": 3}),
         ridge("R1 near-ridgeless", 1e-14, {"scipy": 4, "torch-gram": 1.2}),
         gradient_gram("G1", {"gradients": 60, "gradients-by-hand": 1.2}),
+        lanczos("L1"),
     ],
     "cuda": [
         ntk("K1", {"jax": 2, "torch": 2}, ["jax", "torch"], N=512, n=4096, members=64),
@@ -98,7 +107,8 @@ QUICK = {"ntk": {"N": 24, "n": 96, "d": 16, "weights": "given"},
          "train": {"groups": [{"n": 12, "members": 3}, {"n": 20, "members": 2}], "N": 64, "B": 8, "steps": 20,
                    "turn_seconds": 0},
          "ridge_path": {"n": 60, "d": 10, "step": 10, "count": 12, "checked": [2, 6, 12]},
-         "gradient_gram": {"N": 60, "n": 24}}
+         "gradient_gram": {"N": 60, "n": 24},
+         "lanczos": {"N": 60, "n": 24, "count": 3}}
 
 
 NOT_SIZE = ("op", "name", "threads", "device", "folder", "checked_steps", "turn_seconds", "checked")

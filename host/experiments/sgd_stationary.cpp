@@ -4,9 +4,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <memory>
+#include <span>
 
+#include "host/estimators/hill.hpp"
+#include "host/estimators/jackknife.hpp"
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_data.hpp"
@@ -23,23 +27,14 @@ constexpr const char* kTheory =
     "second-moment closure of linear regression on this data set, exact at any step size and at every step; shuffled "
     "epochs: the map of an epoch, to within the error of sampled orders";
 
+constexpr double kTailShares[] = {0.001, 0.003, 0.01};
+
 /// m4 / m2^2 - 3 from chains' averages of e^4 and e^2, by the jackknife over chains.
 estimators::Estimate excess_kurtosis(const Samples& samples, Index square, Index fourth) {
-  double m2 = 0, m4 = 0, count = 0;
-  const auto there = [&](Index r) { return std::isfinite(samples.at(r, square)); };
+  std::vector<double> rows;
   for (Index r = 0; r < samples.replicates; ++r)
-    if (there(r)) m2 += samples.at(r, square), m4 += samples.at(r, fourth), ++count;
-  if (count < 2) return {kNaN, kNaN, count};
-  const auto of = [](double fours, double twos, double n) { return n * fours / (twos * twos) - 3; };
-  double mean = 0, mean_square = 0;
-  for (Index r = 0; r < samples.replicates; ++r) {
-    if (!there(r)) continue;
-    const double without = of(m4 - samples.at(r, fourth), m2 - samples.at(r, square), count - 1);
-    mean += without / count;
-    mean_square += without * without / count;
-  }
-  const double whole = of(m4, m2, count);
-  return {count * whole - (count - 1) * mean, std::sqrt((count - 1) * std::max(0.0, mean_square - mean * mean)), count};
+    if (std::isfinite(samples.at(r, square))) rows.insert(rows.end(), {samples.at(r, square), samples.at(r, fourth)});
+  return estimators::jackknife(rows, 2, [](std::span<const double> m, double) { return m[1] / (m[0] * m[0]) - 3; });
 }
 
 /// Everything that a summary collects, cell by cell.
@@ -56,6 +51,9 @@ class StationaryResult {
                      modes_),
         mean_(grid, "mode_mean", "1", "E e_i", kTheory, "mode", modes_),
         kurtosis_(grid, "mode_kurtosis", "1", "E e_i^4 / (E e_i^2)^2 - 3", "none", "mode", modes_),
+        tail_(grid, "tail_exponent", "1", "alpha of P(|e| > t) ~ t^-alpha, Hill's estimate from the largest |e|",
+              "exponent at which a step's factor has mean one (Kesten 1973): one direction, batches of one example",
+              "tail_share", std::size(kTailShares)),
         along_(grid, "autocovariance", "1", "E e_t.e_{t + lag}", kTheory, "lag", first.lags.size()),
         curvature_(grid.size() * modes_, kNaN),
         stationary_(curvature_),
@@ -63,6 +61,7 @@ class StationaryResult {
         small_step_(curvature_),
         radius_(grid.size(), kNaN),
         critical_(grid.size(), kNaN),
+        testable_(grid.size(), 1.0),
         verdict_(grid.size() * kVerdictNumbers, kNaN) {}
 
   void add(std::size_t c, const StationaryCell& cell, const Samples& samples, std::uint64_t key) {
@@ -91,10 +90,20 @@ class StationaryResult {
       frozen_[at + i] = predicted.frozen_variance[i];
       small_step_[at + i] = predicted.small_step[i];
     }
+    std::vector<double> distances;
+    for (Index r = 0; r < samples.replicates; ++r)
+      for (Index t = 0; t < cell.tail_times; ++t) distances.push_back(samples.at(r, cell.distance(t)));
+    for (std::size_t k = 0; k < std::size(kTailShares); ++k)
+      tail_.set(c, k, estimators::tail_exponent(distances, static_cast<std::size_t>(cell.tail_times), kTailShares[k]),
+                {predicted.tail_exponent});
     radius_[grid_.position(c)] = predicted.mean_square_radius;
     critical_[grid_.position(c)] = predicted.critical_learning_rate;
     const auto first = predicted.numbers.begin() + cell.product(0, 0),
                last = predicted.numbers.begin() + cell.product(cell.dimension(), 0);
+    if (predicted.mean_square_radius >= 1 || predicted.tail_exponent <= 4) {
+      testable_[grid_.position(c)] = 0;
+      return;
+    }
     // Runs in fp32 stop moving the last bits of w.
     const double rounding = cell.training.train.precision == Precision::fp64 ? 1e-12 : 1e-5;
     if (cell.shuffled()) return;  // a joint test knows no errors of predictions
@@ -116,9 +125,18 @@ class StationaryResult {
     std::vector<double> numbers;
     for (std::size_t i = 0; i < modes_; ++i) numbers.push_back(static_cast<double>(i));
     axis("mode", "1", "eigenvectors of the loss's Hessian, flattest first", numbers);
+    axis("tail_share", "1", "share of the largest |e| that an exponent stands on",
+         {std::begin(kTailShares), std::end(kTailShares)});
     result.axes.push_back(verdict_axis());
-    for (ObservableBuilder* builder : {&excess_, &transient_, &variance_, &temperature_, &mean_, &kurtosis_, &along_})
-      result.observables.push_back(builder->take());
+    for (ObservableBuilder* builder : {&mean_, &kurtosis_}) result.observables.push_back(builder->take());
+    const std::string where_it_varies = "0 where E |e|^4 is infinite, so that averages of e^2 have no standard error";
+    judgeable(excess_, testable_, where_it_varies, "", 1, result);
+    judgeable(transient_, testable_, where_it_varies, "step", first.observed.size(), result);
+    judgeable(variance_, testable_, where_it_varies, "mode", modes_, result);
+    judgeable(temperature_, testable_, where_it_varies, "mode", modes_, result);
+    judgeable(along_, testable_, where_it_varies, "lag", first.lags.size(), result);
+    judgeable(tail_, std::vector<double>(grid_.size(), 0.0), "0: the exponent is that of shares that go to 0",
+              "tail_share", std::size(kTailShares), result);
     const auto array = [&](const char* name, const char* description, const std::vector<double>& values) {
       result.extras.push_back(cell_array(grid_, name, description, values, "mode", modes_));
     };
@@ -135,10 +153,20 @@ class StationaryResult {
   }
 
  private:
+  /// The observable, and for every entry whether its cell's numbers can be held against theory.
+  void judgeable(ObservableBuilder& builder, const std::vector<double>& cells, const std::string& why,
+                 const std::string& dim, std::size_t inner, io::Result& result) const {
+    std::vector<double> entries;
+    for (const double cell : cells) entries.insert(entries.end(), inner, cell);
+    result.observables.push_back(builder.take());
+    result.extras.push_back(
+        cell_array(grid_, result.observables.back().name + "_mean_is_exact", why, std::move(entries), dim, inner));
+  }
+
   const CellGrid& grid_;
   std::size_t modes_;
-  ObservableBuilder excess_, transient_, variance_, temperature_, mean_, kurtosis_, along_;
-  std::vector<double> curvature_, stationary_, frozen_, small_step_, radius_, critical_, verdict_;
+  ObservableBuilder excess_, transient_, variance_, temperature_, mean_, kurtosis_, tail_, along_;
+  std::vector<double> curvature_, stationary_, frozen_, small_step_, radius_, critical_, testable_, verdict_;
 };
 
 class SgdStationary : public Experiment {

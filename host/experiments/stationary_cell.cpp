@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "host/experiments/recipe_seeds.hpp"
@@ -39,6 +40,8 @@ class ChainSums {
     if (time != cell_.observed.end() && *time == step)
       number(cell_.excess_at(static_cast<std::size_t>(time - cell_.observed.begin()))) = excess;
     if (step > cell_.burn_in) add(step, e, excess);
+    for (; tail_ < cell_.tail_times && cell_.tail_step(tail_) == step; ++tail_)
+      number(cell_.distance(tail_)) = std::sqrt(std::inner_product(e.begin(), e.end(), e.begin(), 0.0));
   }
 
   void write(double* out) const { std::copy(row_.begin(), row_.end(), out); }
@@ -73,6 +76,7 @@ class ChainSums {
   const theory::Eigenbasis& basis_;
   std::vector<double> row_;
   std::vector<std::vector<double>> past_;
+  Index tail_ = 0;
 };
 
 /// Every chain starts from the network at its minimiser.
@@ -126,12 +130,17 @@ std::vector<io::KeySpec> stationary_keys() {
   io::KeySpec burn_in = io::make_key("chain.burn_in", io::KeyType::integer, "500",
                                      "Steps before moments are averaged; chains start at the minimiser.", 0, 1e9);
   burn_in.sweepable = true;
-  return {burn_in,
-          io::make_key("chain.lags", io::KeyType::integer_list, "[0, 1, 2, 4, 8, 16, 32]",
-                       "Lags of the autocovariance, in steps, increasing.", 0, 1e6),
-          io::make_key("chain.sampled_orders", io::KeyType::integer, "16384",
-                       "Shuffled epochs: orders of the examples over which the prediction averages; a multiple of 16.",
-                       16, 1e7)};
+  return {
+      burn_in,
+      io::make_key("chain.lags", io::KeyType::integer_list, "[0, 1, 2, 4, 8, 16, 32]",
+                   "Lags of the autocovariance, in steps, increasing.", 0, 1e6),
+      io::make_key(
+          "chain.tail_times", io::KeyType::integer, "20",
+          "Times after the burn-in, at most all, at which |e| of every chain is kept: what tails are estimated from.",
+          1, 1e4),
+      io::make_key("chain.sampled_orders", io::KeyType::integer, "16384",
+                   "Shuffled epochs: orders of the examples over which the prediction averages; a multiple of 16.", 16,
+                   1e7)};
 }
 
 StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
@@ -157,6 +166,7 @@ StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
   check_epochs(cell, recipe.integer("chain.sampled_orders"));
   cell.sampled_orders = recipe.integer("chain.sampled_orders");
   cell.orders_key = role_key(setup.seed, "order", "sampled," + at.name);
+  cell.tail_times = std::min<Index>(recipe.integer("chain.tail_times"), cell.steps() - cell.burn_in);
   cell.fingerprint = cell.training.spec.identity;
   return cell;
 }

@@ -22,12 +22,14 @@ struct StationaryCell {
   Index burn_in = 0;
   std::vector<Index> observed;  ///< steps at which the excess loss of chains is kept
   std::vector<Index> lags;      ///< of the autocovariance, in steps; ascending
+  Index tail_times = 0;         ///< times at which |e| is kept, evenly spaced after the burn-in
   Index sampled_orders = 0;     ///< behind the prediction of shuffled epochs
   std::uint64_t orders_key = 0;
   std::string fingerprint;
 
   Index dimension() const { return regression.dimension; }
   Index steps() const { return training.train.steps; }
+  Index tail_step(Index time) const { return burn_in + (time + 1) * (steps() - burn_in) / tail_times; }
   bool shuffled() const { return training.train.rule.order == OrderKind::epochs; }
   Index steps_per_epoch() const { return training.data.train.examples / training.spec.member(0).batch; }
 
@@ -40,7 +42,8 @@ struct StationaryCell {
   Index along(std::size_t lag) const { return product(dimension(), 0) + static_cast<Index>(lag); }
   Index fourth(Index mode) const { return along(lags.size()) + mode; }
   Index excess() const { return fourth(dimension()); }
-  Index numbers() const { return excess() + 1; }
+  Index distance(Index time) const { return excess() + 1 + time; }  ///< |e|
+  Index numbers() const { return distance(tail_times); }
 };
 
 /// Keys of `[chain]`.

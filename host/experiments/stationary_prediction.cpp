@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "host/experiments/stationary_epochs.hpp"
+#include "host/theory/sgd_online.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -67,6 +68,21 @@ void predict_way(const StationaryCell& cell, const theory::RegressionNoise& nois
   number(cell.excess()) = noise.excess_loss(average);
 }
 
+/// One direction, batches of one example, no momentum: e is multiplied by 1 - eta (x_n^2 + lambda), n drawn anew.
+double tail_of(const StationaryCell& cell, const theory::RegressionNoise& noise) {
+  const theory::LinearTraining& training = noise.quadratic().training();
+  const theory::RegressionSgd& sgd = cell.regression.sgd;
+  if (cell.dimension() != 1 || sgd.batch != 1 || training.rule != theory::LinearRule::gradient_descent) return kNaN;
+  std::vector<double> factors;
+  double log_mean = 0;
+  for (const double x : cell.regression.inputs) {
+    factors.push_back(1 - training.effective_rate() * (x * x + sgd.weight_decay));
+    log_mean += std::log(std::fabs(factors.back()));
+  }
+  const double alpha = log_mean < 0 ? theory::kesten_exponent_of(factors) : kNaN;
+  return std::isfinite(alpha) ? alpha : kNaN;
+}
+
 }  // namespace
 
 StationaryPrediction predict_stationary(const StationaryCell& cell) {
@@ -76,12 +92,14 @@ StationaryPrediction predict_stationary(const StationaryCell& cell) {
   out.numbers.assign(static_cast<std::size_t>(cell.numbers()), kNaN);
   out.frozen_variance.assign(static_cast<std::size_t>(d), kNaN);
   out.small_step = out.stationary_variance = out.frozen_variance;
+  out.tail_exponent = kNaN;
   out.curvature = noise.quadratic().basis().values();
   out.errors.assign(out.numbers.size(), 0.0);
   if (cell.shuffled()) {
     predict_epochs(cell, noise, out);
     return out;
   }
+  out.tail_exponent = tail_of(cell, noise);
   out.mean_square_radius = noise.mean_square_radius();
   out.critical_learning_rate = noise.critical_learning_rate();
   predict_way(cell, noise, out.numbers);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/quadrature/tanh_sinh.hpp>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "host/theory/root_between.hpp"
@@ -128,6 +129,29 @@ double kesten_exponent(const KestenProblem& problem) {
                         std::to_string(kLargestTailExponent) +
                         ", a tail that nothing can see; give a larger learning rate or a smaller batch");
   }
+  return root_between(growth, low, high, kRootBits);
+}
+
+double kesten_exponent_of(const std::vector<double>& factors) {
+  double largest = 0, log_mean = 0;
+  for (const double factor : factors) {
+    largest = std::max(largest, std::abs(factor));
+    log_mean += std::log(std::abs(factor)) / static_cast<double>(factors.size());
+  }
+  if (factors.empty() || !(log_mean < 0))
+    throw RecipeError("factors: their geometric mean must be below 1 for a stationary law, it is " +
+                      std::to_string(std::exp(log_mean)) + "; give a smaller learning rate");
+  if (largest <= 1) return std::numeric_limits<double>::infinity();
+  // Sum of |g|^alpha - 1, each term without cancellation; negative at first and convex.
+  const auto growth = [&](double alpha) {
+    double sum = 0;
+    for (const double factor : factors) sum += std::expm1(alpha * std::log(std::abs(factor)));
+    return sum;
+  };
+  double high = 1;
+  while (growth(high) <= 0) high *= 2;
+  double low = high / 2;
+  while (growth(low) >= 0) low /= 2;
   return root_between(growth, low, high, kRootBits);
 }
 

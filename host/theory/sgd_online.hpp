@@ -47,4 +47,10 @@ struct KestenProblem {
 double kesten_exponent(const KestenProblem& problem);
 inline constexpr double kLargestTailExponent = 1000.0;
 
+/// The same for a factor that takes each of finitely many values equally often: the alpha > 0 of mean_k
+/// |factors_k|^alpha = 1, as for linear regression in one direction on a finite data set, batch 1, factors 1 - eta
+/// (x_n^2 + lambda). Infinite if no factor is beyond 1: all moments exist. Throws RecipeError where the geometric mean
+/// is not below 1.
+double kesten_exponent_of(const std::vector<double>& factors);
+
 }  // namespace widelab::theory

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <utility>
 
@@ -53,6 +54,21 @@ TEST(SgdOnline, IsotropicInputsHaveTheirClosedForm) {
                       eta * 0.7 / (b * (2 - eta * (1 + (d + 1) / b))), 1e-12);
       EXPECT_THROW(theory::online_stationary({h, 1.01 * critical, 0.7, batch}), RecipeError);
     }
+}
+
+TEST(SgdOnline, TailExponentOfFinitelyManyFactorsIsExact) {
+  // 2^alpha + 2 2^-alpha = 3: alpha = 1.
+  expect_relative(theory::kesten_exponent_of({2, 0.5, -0.5}), 1, 1e-13);
+  EXPECT_TRUE(std::isinf(theory::kesten_exponent_of({1, -0.5, 0.9})));
+  EXPECT_THROW(theory::kesten_exponent_of({2, 0.5}), RecipeError);
+  EXPECT_THROW(theory::kesten_exponent_of({}), RecipeError);
+  // |1 - x^2 / 2| with x at the quantiles of a normal law: that of a stream of inputs.
+  Vector factors;
+  for (int k = 0; k < 400000; ++k) {
+    const double x = std::sqrt(2.0) * boost::math::erf_inv(2 * (k + 0.5) / 400000 - 1);
+    factors.push_back(1 - x * x / 2);
+  }
+  expect_relative(theory::kesten_exponent_of(factors), theory::kesten_exponent({0.5, 1.0, 1, 1}), 1e-3);
 }
 
 TEST(SgdOnline, TailExponentEqualsTheReference) {

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
 
+#include "host/estimators/hill.hpp"
 #include "host/estimators/joint_test.hpp"
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/run.hpp"
@@ -145,6 +147,41 @@ TEST(SgdStationary, ShuffledEpochsEqualTheMapOfAnEpoch) {
     StationaryCell fresh = chains.cell();
     fresh.training.train.rule.order = OrderKind::fresh;
     EXPECT_GT(largest_z(chains, predict_stationary(fresh)), 10) << rule.back();
+  }
+}
+
+/// Chains in one direction, batches of one example, at a share of the critical learning rate.
+Chains one_direction(double share) {
+  const std::vector<std::string> settings{"data.law=gaussian",   "model.width=1",   "data.dimension=1", "train.batch=1",
+                                          "chain.tail_times=50", "train.steps=300", "chain.burn_in=200"};
+  const auto with = [&](const std::string& rate, const std::string& replicates) {
+    std::vector<std::string> all = settings;
+    all.insert(all.end(), {rate, replicates});
+    return Chains(all);
+  };
+  const Chains any = with("train.learning_rate=0.1", "seeds.replicates=2");
+  const double rate = share * predict_stationary(any.cell()).critical_learning_rate;
+  return with("train.learning_rate=" + std::to_string(rate), "seeds.replicates=2000");
+}
+
+// The tail is a power law, beyond the edge of mean-square stability (exponent 2) as well.
+TEST(SgdStationary, TailsHaveKestensExponent) {
+  for (const double share : {0.8, 1.1}) {
+    const Chains chains = one_direction(share);
+    const StationaryCell& cell = chains.cell();
+    std::vector<double> distances;
+    for (Index r = 0; r < chains.rows().replicates; ++r)
+      for (Index t = 0; t < cell.tail_times; ++t) distances.push_back(chains.rows().at(r, cell.distance(t)));
+    const estimators::Estimate seen =
+        estimators::tail_exponent(distances, static_cast<std::size_t>(cell.tail_times), 0.003);
+    const double exponent = predict_stationary(cell).tail_exponent;
+    EXPECT_LT(std::fabs(seen.value - exponent), 4 * seen.se) << share;
+    // The planted fault: three quarters of the learning rate.
+    StationaryCell slower = cell;
+    slower.regression.sgd.training.learning_rate *= 0.75;
+    EXPECT_GT(std::fabs(seen.value - predict_stationary(slower).tail_exponent), 4 * seen.se) << share;
+    std::printf("  %g of the critical learning rate: Hill %.3f +- %.3f, Kesten %.3f\n", share, seen.value, seen.se,
+                exponent);
   }
 }
 

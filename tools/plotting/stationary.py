@@ -26,7 +26,31 @@ def draw(data, folder):
     label(axes)
     heading = "Stationary law of SGD; lines: exact closure; dotted: noise frozen at the minimum"
     handles, _ = axes[0, 0].get_legend_handles_labels()
-    return [style.finish(figure, data, heading, folder / "stationary.png", key=handles)]
+    return [style.finish(figure, data, heading, folder / "stationary.png", key=handles), *tails(data, folder)]
+
+
+def tails(data, folder):
+    """Exponents of the tail over the learning rate, where they have a formula."""
+    observable = result.observable(data, "tail_exponent")
+    if "learning_rate" not in observable.mean.dims or not np.isfinite(observable.theory).any():
+        return []
+    figure, axes = style.grid(1, 1, width=5.2, height=3.6)
+    one = axes[0, 0]
+    for where in result.filled_combinations(observable.mean, ("learning_rate", "tail_share")):
+        here = observable.at(**where)
+        rates = here.mean["learning_rate"].values
+        for k, share in enumerate(here.mean["tail_share"].values):
+            part = here.at(tail_share=share)
+            one.errorbar(rates * (1 + 0.008 * (k - 1)), part.mean, part.se, linestyle="none", marker=style.marker(k),
+                         color=style.colour(k), label=f"Hill, largest {100 * share:g} %")
+        one.plot(rates, here.theory.isel(tail_share=0), color=style.GUIDE, zorder=1, label="Kesten")
+    one.axhline(2, color=style.GUIDE, linewidth=0.8, linestyle=":")
+    one.set_yscale("log")
+    style.log_axis(one.yaxis)
+    one.set_xlabel("learning rate")
+    one.set_ylabel("exponent of the tail; below 2 there is no variance")
+    one.legend(loc="best", fontsize=7)
+    return [style.finish(figure, data, "Tail of the stationary law", folder / "tails.png")]
 
 
 def fixed(array, where):
