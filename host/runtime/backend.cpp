@@ -88,10 +88,17 @@ std::string blas_description() {
 }
 
 std::vector<std::string> never_ran_on_device() {
-  return {"init on CUDA",         "forward on CUDA",       "nngp on CUDA",
-          "ntk on CUDA",          "law_exact_ntk on CUDA", "train fused on CUDA",
-          "train gemm on CUDA",   "ridge_path on CUDA",    "kernel_ridge_path on CUDA",
-          "gradient_gram on CUDA"};
+  return {"init on CUDA",
+          "forward on CUDA",
+          "nngp on CUDA",
+          "ntk on CUDA",
+          "law_exact_ntk on CUDA",
+          "train fused on CUDA",
+          "train gemm on CUDA",
+          "ridge_path on CUDA",
+          "kernel_ridge_path on CUDA",
+          "gradient_gram on CUDA",
+          "hvp on CUDA: there is none, the host does it"};
 }
 
 }  // namespace widelab::runtime

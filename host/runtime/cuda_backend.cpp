@@ -123,8 +123,8 @@ class CudaBackend final : public Backend {
   void ntk(const NtkProblem<double>& problem) override { run(problem); }
   void gradient_gram(const GradientGramProblem<float>& problem) override { run(problem); }
   void gradient_gram(const GradientGramProblem<double>& problem) override { run(problem); }
-  void hvp(const HvpProblem<float>&) override { refuse_hvp(); }
-  void hvp(const HvpProblem<double>&) override { refuse_hvp(); }
+  void hvp(const HvpProblem<float>& problem) override { hvp_on_host(problem); }
+  void hvp(const HvpProblem<double>& problem) override { hvp_on_host(problem); }
 
   void law_exact_ntk(const LawExactProblem& problem) override {
     const UploadedMatrix<double> inputs(*context_, "inputs", problem.inputs);
@@ -188,8 +188,11 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  [[noreturn]] static void refuse_hvp() {
-    throw PlanError("hvp (curvature-vector products) has no CUDA version yet: set device = \"cpu\"");
+  /// There are no kernels for curvature products yet: the host's cores and memory do them, exactly as without a GPU.
+  template <class T>
+  static void hvp_on_host(HvpProblem<T> problem) {
+    problem.limits = {};
+    cpu::hvp(problem);
   }
 
   template <class T>
