@@ -103,7 +103,10 @@ bool Lanczos::judge(bool invariant) {
   const double allowed = options_.tolerance * std::max(std::abs(values_.front()), std::abs(values_.back()));
   const std::vector<Index> positions = wanted();
   if (!invariant) {
-    const bool settled = std::all_of(positions.begin(), positions.end(), [&](Index k) { return bound(k) <= allowed; });
+    const bool settled = std::all_of(positions.begin(), positions.end(), [&](Index k) {
+      return bound(k) <=
+             (options_.relative ? options_.tolerance * std::abs(values_[static_cast<std::size_t>(k)]) : allowed);
+    });
     if (settled) stop_ = LanczosStop::converged;
     return settled;
   }

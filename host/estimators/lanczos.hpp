@@ -12,6 +12,7 @@ namespace widelab::estimators {
 struct LanczosOptions {
   Index largest = 1, smallest = 0;  ///< wanted at each end (algebraic order)
   double tolerance = 1e-6;          ///< of residuals, in units of the largest |Ritz value|
+  bool relative = false;            ///< in units of each wanted |Ritz value| instead
   Index max_products = 300;         ///< products with the operator
   Index max_basis = 100;  ///< vectors kept (8 bytes times the dimension each): beyond, the basis is restarted from its
                           ///< best Ritz vectors. At least largest + smallest + 2, or the dimension

@@ -25,7 +25,7 @@ struct TrainingDefaults {
 std::vector<io::KeySpec> training_keys(const TrainingDefaults& defaults);
 
 /// per_step: eta itself. limit_kernel: over curvature times the largest eigenvalue of the infinite-width NTK on the
-/// training set. own_kernel, sharpness: of each network's own at the start (host/engine/rates.hpp).
+/// training set. own_kernel, sharpness: of each network's own at the start (host/estimators/learning_rates.hpp).
 enum class RateUnit { per_step, limit_kernel, own_kernel, sharpness };
 
 /// What `[train]` says, before data and kernels are known.

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "host/engine/precision_report.hpp"
-#include "host/engine/rates.hpp"
+#include "host/estimators/learning_rates.hpp"
 #include "host/experiments/kernel_job.hpp"
 #include "host/experiments/member_files.hpp"
 #include "host/experiments/recipe_data.hpp"
@@ -84,7 +84,7 @@ class OwnRates {
  public:
   OwnRates(const TrainingCell& cell, runtime::Backend& backend)
       : backend_(backend), spec_(cell.spec), rate_(cell.train.learning_rate) {
-    unit_ = cell.train.unit == RateUnit::sharpness ? engine::RateUnit::sharpness : engine::RateUnit::kernel_top;
+    unit_ = cell.train.unit == RateUnit::sharpness ? estimators::RateUnit::sharpness : estimators::RateUnit::kernel_top;
   }
 
   double at(std::uint32_t replicate) {
@@ -104,7 +104,7 @@ class OwnRates {
       task.members.push_back(spec_.member(first + static_cast<std::uint32_t>(m)));
       task.members.back().learning_rate = rate_;
     }
-    engine::to_rates_per_step(backend_, task, unit_);
+    estimators::to_rates_per_step(backend_, task, unit_);
     known_.clear();
     for (Index m = 0; m < count; ++m)
       known_[first + static_cast<std::uint32_t>(m)] = task.members[static_cast<std::size_t>(m)].learning_rate;
@@ -113,7 +113,7 @@ class OwnRates {
   runtime::Backend& backend_;
   engine::TrainingSpec spec_;
   double rate_;
-  engine::RateUnit unit_;
+  estimators::RateUnit unit_;
   std::map<std::uint32_t, double> known_;
 };
 

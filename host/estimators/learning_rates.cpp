@@ -1,19 +1,19 @@
-#include "host/engine/rates.hpp"
-
-#include <lapacke.h>
+#include "host/estimators/learning_rates.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "host/engine/typed_trainer.hpp"
+#include "host/estimators/lanczos.hpp"
 #include "widelab/base/contract.hpp"
 #include "widelab/model/param_layout.hpp"
-#include "widelab/rng/normal.hpp"
 
-namespace widelab::engine {
+namespace widelab::estimators {
 namespace {
 
+using engine::TrainSet;
+using engine::TrainTask;
 using Vectors = std::vector<std::vector<double>>;
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
@@ -26,96 +26,12 @@ void add(double factor, const std::vector<double>& from, std::vector<double>& to
   for (std::size_t i = 0; i < from.size(); ++i) to[i] += factor * from[i];
 }
 
-/// Lanczos's iteration of one operator: A Q = Q T + beta q e^T, T tridiagonal.
-class Lanczos {
- public:
-  Lanczos(Index dimension, std::uint32_t number) {
-    constexpr std::uint64_t kKey = role_key(0, "lanczos", "");
-    std::vector<double> start(static_cast<std::size_t>(dimension));
-    for (std::size_t i = 0; i < start.size(); ++i)
-      start[i] = normal_at({kKey, number, Stream::lanczos_start, 0}, static_cast<std::uint32_t>(i >> 31),
-                           static_cast<std::uint32_t>(i & 0x7FFFFFFFu));
-    basis_.push_back(scaled(start, 1.0 / std::sqrt(dot(start, start))));
-  }
-
-  const std::vector<double>& direction() const { return basis_.back(); }
-  bool finished(double tolerance) const { return top_.products > 0 && top_.residual <= tolerance; }
-  const TopEigenvalue& top() const { return top_; }
-
-  /// `image` = A direction().
-  void add_image(std::vector<double> image) {
-    alpha_.push_back(dot(image, basis_.back()));
-    // Twice is enough (Parlett 1980, section 6.9).
-    for (int round = 0; round < 2; ++round)
-      for (const std::vector<double>& q : basis_) add(-dot(image, q), q, image);
-    const double beta = std::sqrt(dot(image, image));
-    update_top(beta);
-    const double scale = std::abs(top_.value) + std::abs(alpha_.front());
-    if (basis_.size() == image.size() || beta <= 1e-14 * scale) {
-      top_.residual = 0;  // the basis spans an invariant subspace
-      return;
-    }
-    beta_.push_back(beta);
-    basis_.push_back(scaled(image, 1.0 / beta));
-  }
-
- private:
-  static std::vector<double> scaled(std::vector<double> v, double factor) {
-    for (double& x : v) x *= factor;
-    return v;
-  }
-
-  /// The largest eigenvalue of T; the residual of its Ritz vector is beta times the last entry of T's eigenvector.
-  void update_top(double beta) {
-    const auto n = static_cast<lapack_int>(alpha_.size());
-    std::vector<double> diagonal = alpha_, off = beta_, vectors(alpha_.size() * alpha_.size());
-    off.resize(alpha_.size());
-    if (LAPACKE_dstev(LAPACK_COL_MAJOR, 'V', n, diagonal.data(), off.data(), vectors.data(), n) != 0)
-      throw DataError(
-          "learning-rate unit: the curvature has an eigenvalue that is not finite; check the data and the "
-          "initial scales");
-    top_.value = diagonal.back();
-    top_.residual = beta * std::abs(vectors.back()) / std::max(std::abs(top_.value), 1e-300);
-    top_.products = n;
-  }
-
-  Vectors basis_;
-  std::vector<double> alpha_, beta_;
-  TopEigenvalue top_;
-};
-
-}  // namespace
-
-std::vector<TopEigenvalue> top_eigenvalues(const std::vector<Index>& dimensions, const BatchedOperator& apply,
-                                           double tolerance, Index most) {
-  std::vector<Lanczos> runs;
-  for (std::size_t m = 0; m < dimensions.size(); ++m) runs.emplace_back(dimensions[m], static_cast<std::uint32_t>(m));
-  Vectors v(runs.size()), y(runs.size());
-  const auto all_finished = [&] {
-    return std::all_of(runs.begin(), runs.end(), [&](const Lanczos& run) { return run.finished(tolerance); });
-  };
-  for (Index product = 0; !all_finished(); ++product) {
-    if (product == most)
-      throw DataError("learning-rate unit: the largest eigenvalue is not known to " + std::to_string(tolerance) +
-                      " after " + std::to_string(most) + " products; state the learning rate per step");
-    for (std::size_t m = 0; m < runs.size(); ++m) v[m] = runs[m].direction();
-    apply(v, y);
-    for (std::size_t m = 0; m < runs.size(); ++m)
-      if (!runs[m].finished(tolerance)) runs[m].add_image(y[m]);
-  }
-  std::vector<TopEigenvalue> out;
-  for (const Lanczos& run : runs) out.push_back(run.top());
-  return out;
-}
-
-namespace {
-
 // Of a step along a unit vector, relative to the root mean square of the parameters: truncation of the central
 // difference is then about 1e-8 of the result, its rounding 1e-11.
 constexpr double kRelativeStep = 1e-4;
 // Lanczos bases of members computed side by side.
 constexpr double kBasisBytes = 256e6;
-constexpr double kExpectedProducts = 40;
+constexpr Index kBasis = 40;
 
 /// R of every parameter.
 std::vector<double> relative_rates(const Network& network) {
@@ -287,6 +203,44 @@ void hessian_product(const ObjectiveProbe& probe, LossKind loss, const Vectors& 
 
 }  // namespace
 
+std::vector<TopEigenvalue> top_eigenvalues(const std::vector<Index>& dimensions, const BatchedOperator& apply,
+                                           double tolerance, Index most) {
+  constexpr std::uint64_t kKey = role_key(0, "lanczos", "");
+  const Index largest = *std::max_element(dimensions.begin(), dimensions.end());
+  std::vector<DrawId> starts;
+  for (std::size_t m = 0; m < dimensions.size(); ++m) starts.push_back({kKey, static_cast<std::uint32_t>(m)});
+  Vectors v, y(dimensions.size());
+  for (const Index dimension : dimensions) v.emplace_back(static_cast<std::size_t>(dimension));
+  // All operators work in every round: one that is done goes over its last direction again. Beyond an operator's own
+  // dimension it is 0.
+  const auto round = [&](const std::vector<Index>& which, const std::vector<const double*>& directions,
+                         const std::vector<double*>& images) {
+    for (std::size_t k = 0; k < which.size(); ++k)
+      std::copy_n(directions[k], v[static_cast<std::size_t>(which[k])].size(),
+                  v[static_cast<std::size_t>(which[k])].begin());
+    apply(v, y);
+    for (std::size_t k = 0; k < which.size(); ++k) {
+      const std::vector<double>& image = y[static_cast<std::size_t>(which[k])];
+      std::fill(std::copy(image.begin(), image.end(), images[k]), images[k] + largest, 0.0);
+    }
+  };
+  LanczosOptions options;
+  options.tolerance = tolerance;
+  options.relative = true;
+  options.max_products = most;
+  options.max_basis = kBasis;
+  std::vector<TopEigenvalue> out;
+  for (const LanczosResult& found :
+       lanczos_side_by_side(largest, static_cast<Index>(dimensions.size()), round, options, starts)) {
+    if (found.stop == LanczosStop::steps_used)
+      throw DataError("learning-rate unit: the largest eigenvalue is not known to " + std::to_string(tolerance) +
+                      " after " + std::to_string(most) + " products; state the learning rate per step");
+    const RitzValue& top = found.largest.front();
+    out.push_back({top.value, top.bound / std::max(std::abs(top.value), 1e-300), found.products});
+  }
+  return out;
+}
+
 std::vector<TopEigenvalue> objective_curvature(runtime::Backend& backend, const TrainTask& task, RateUnit unit) {
   WIDELAB_REQUIRE(unit != RateUnit::per_step, "a rate per step needs no curvature");
   const bool kernel = unit == RateUnit::kernel_top;
@@ -295,8 +249,8 @@ std::vector<TopEigenvalue> objective_curvature(runtime::Backend& backend, const 
   for (const TrainSet& set : task.datasets) largest = std::max(largest, set.examples);
   const double dimension = static_cast<double>(kernel ? largest * task.network.shape.outputs : 0) +
                            static_cast<double>(ParamLayout(task.network.shape).size);
-  const Index chunk = std::clamp<Index>(static_cast<Index>(kBasisBytes / (8 * kExpectedProducts * dimension)), 1,
-                                        std::max<Index>(1, members));
+  const Index chunk = std::clamp<Index>(static_cast<Index>(kBasisBytes / (8 * static_cast<double>(kBasis) * dimension)),
+                                        1, std::max<Index>(1, members));
   std::vector<TopEigenvalue> out;
   for (Index first = 0; first < members; first += chunk) {
     const Index count = std::min(chunk, members - first);
@@ -323,4 +277,4 @@ std::vector<TopEigenvalue> to_rates_per_step(runtime::Backend& backend, TrainTas
   return tops;
 }
 
-}  // namespace widelab::engine
+}  // namespace widelab::estimators

@@ -7,7 +7,7 @@
 
 #include "host/engine/trainer.hpp"
 
-namespace widelab::engine {
+namespace widelab::estimators {
 
 /// The unit in which a learning rate c is stated:
 ///   per_step      eta = c
@@ -32,9 +32,9 @@ struct TopEigenvalue {
 using BatchedOperator =
     std::function<void(const std::vector<std::vector<double>>& v, std::vector<std::vector<double>>& y)>;
 
-/// Largest (not largest in magnitude) eigenvalues of symmetric operators of the given dimensions, side by side, by
-/// Lanczos's iteration with full reorthogonalisation (Paige 1972; Golub and Van Loan 2013, section 10.3), started from
-/// normal draws, until every residual is below `tolerance`. DataError if that takes more than `most` products.
+/// Largest (not largest in magnitude) eigenvalues of symmetric operators of the given dimensions, side by side
+/// (host/estimators/lanczos.hpp), until every residual is below `tolerance` of its value. DataError if that takes more
+/// than `most` products; 0 instead of a negative one where dimensions differ.
 std::vector<TopEigenvalue> top_eigenvalues(const std::vector<Index>& dimensions, const BatchedOperator& apply,
                                            double tolerance = 1e-4, Index most = 200);
 
@@ -42,10 +42,10 @@ std::vector<TopEigenvalue> top_eigenvalues(const std::vector<Index>& dimensions,
 /// and no Hessian is formed: J^T v is a full-batch gradient with slopes v, J u and H u are central differences of
 /// outputs and gradients along u, so one product costs two or three passes over the data. A gradient is one step of
 /// `sgd` with eta = 1 in displacement storage, read off D without cancellation.
-std::vector<TopEigenvalue> objective_curvature(runtime::Backend& backend, const TrainTask& task, RateUnit unit);
+std::vector<TopEigenvalue> objective_curvature(runtime::Backend& backend, const engine::TrainTask& task, RateUnit unit);
 
 /// Replaces each member's learning rate c, stated in `unit`, by the rate per step; returns the eigenvalues used (none
 /// for per_step). RecipeError for a member whose largest eigenvalue is not positive.
-std::vector<TopEigenvalue> to_rates_per_step(runtime::Backend& backend, TrainTask& task, RateUnit unit);
+std::vector<TopEigenvalue> to_rates_per_step(runtime::Backend& backend, engine::TrainTask& task, RateUnit unit);
 
-}  // namespace widelab::engine
+}  // namespace widelab::estimators

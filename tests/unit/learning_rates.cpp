@@ -5,16 +5,16 @@
 
 #include <cmath>
 
-#include "host/engine/rates.hpp"
+#include "host/estimators/learning_rates.hpp"
 #include "tests/support/training_task.hpp"
 #include "widelab/base/errors.hpp"
 
 namespace {
 
 using namespace widelab;
-using engine::RateUnit;
-using engine::TopEigenvalue;
 using engine::Trainer;
+using estimators::RateUnit;
+using estimators::TopEigenvalue;
 using test::cpu_backend;
 
 constexpr double kTolerance = 1e-4;  // what objective_curvature promises
@@ -82,14 +82,14 @@ TEST(Rates, LanczosFindsTheLargestAndNotTheLargestInMagnitude) {
         for (Index j = 0; j < n; ++j) y[m][i] += matrices[m][i * n + j] * v[m][j];
     }
   };
-  const std::vector<TopEigenvalue> tops = engine::top_eigenvalues({n, n, n}, apply, 1e-6);
+  const std::vector<TopEigenvalue> tops = estimators::top_eigenvalues({n, n, n}, apply, 1e-6);
   for (std::size_t m = 0; m < tops.size(); ++m) {
     const double exact = largest_eigenvalue(matrices[m], n);
     EXPECT_NEAR(tops[m].value, exact, 1e-6 * std::abs(exact)) << m;
     EXPECT_LE(tops[m].residual, 1e-6);
     EXPECT_LE(tops[m].products, n);
   }
-  EXPECT_THROW(engine::top_eigenvalues({n, n, n}, apply, 1e-12, 3), DataError);
+  EXPECT_THROW(estimators::top_eigenvalues({n, n, n}, apply, 1e-12, 3), DataError);
 }
 
 TEST(Rates, KernelTopIsTheEigenvalueOfTheFormedKernel) {
@@ -100,7 +100,7 @@ TEST(Rates, KernelTopIsTheEigenvalueOfTheFormedKernel) {
     engine::TrainTask task = test::training_task(from);
     task.network.layers[1].weight_rate = 2;
     const std::vector<double> exact = ntk_tops(task);
-    const std::vector<TopEigenvalue> found = engine::objective_curvature(cpu_backend(), task, RateUnit::kernel_top);
+    const std::vector<TopEigenvalue> found = estimators::objective_curvature(cpu_backend(), task, RateUnit::kernel_top);
     for (std::size_t m = 0; m < exact.size(); ++m) {
       // mean over a batch: F = (B / N) (1 / B) = 1 / N.
       const double value = exact[m] / static_cast<double>(from.examples);
@@ -126,7 +126,7 @@ TEST(Rates, SharpnessOfALinearModelIsItsKernelsEigenvalue) {
     task.rule.loss = c.loss;
     task.rule.reduction = c.reduction;
     for (const RateUnit unit : {RateUnit::kernel_top, RateUnit::sharpness}) {
-      const std::vector<TopEigenvalue> found = engine::objective_curvature(cpu_backend(), task, unit);
+      const std::vector<TopEigenvalue> found = estimators::objective_curvature(cpu_backend(), task, unit);
       for (std::size_t m = 0; m < exact.size(); ++m)
         EXPECT_NEAR(found[m].value, c.factor * exact[m], kTolerance * c.factor * exact[m]);
     }
@@ -137,9 +137,9 @@ TEST(Rates, CoupledDecayAddsToTheSharpness) {
   engine::TrainTask task = linear_task();
   // Equal rates, so that decay adds lambda to every eigenvalue of trained parameters.
   task.network.layers[0].weight_rate = task.network.layers[0].bias_rate = 1;
-  const std::vector<TopEigenvalue> without = engine::objective_curvature(cpu_backend(), task, RateUnit::sharpness);
+  const std::vector<TopEigenvalue> without = estimators::objective_curvature(cpu_backend(), task, RateUnit::sharpness);
   for (MemberSettings& member : task.members) member.weight_decay = 0.5;
-  const std::vector<TopEigenvalue> with = engine::objective_curvature(cpu_backend(), task, RateUnit::sharpness);
+  const std::vector<TopEigenvalue> with = estimators::objective_curvature(cpu_backend(), task, RateUnit::sharpness);
   for (std::size_t m = 0; m < with.size(); ++m)
     EXPECT_NEAR(with[m].value, without[m].value + 0.5, 2 * kTolerance * with[m].value);
 }
@@ -148,7 +148,7 @@ TEST(Rates, TwoOverSharpnessIsTheEdgeOfStability) {
   for (const double c : {0.98, 1.02}) {
     engine::TrainTask task = linear_task();
     for (MemberSettings& member : task.members) member.learning_rate = c;
-    const std::vector<TopEigenvalue> tops = engine::to_rates_per_step(cpu_backend(), task, RateUnit::sharpness);
+    const std::vector<TopEigenvalue> tops = estimators::to_rates_per_step(cpu_backend(), task, RateUnit::sharpness);
     for (std::size_t m = 0; m < tops.size(); ++m)
       EXPECT_DOUBLE_EQ(task.members[m].learning_rate, c * 2 / tops[m].value);
     Trainer trainer(cpu_backend(), task);
@@ -168,9 +168,9 @@ TEST(Rates, ANetworkWithoutCurvatureIsRefused) {
   engine::TrainTask task = test::training_task(linear_case());
   task.network.layers[0].weight_rate = task.network.layers[0].bias_rate = 0;
   task.network.layers[1].weight_rate = task.network.layers[1].bias_rate = 0;
-  EXPECT_THROW(engine::to_rates_per_step(cpu_backend(), task, RateUnit::kernel_top), RecipeError);
+  EXPECT_THROW(estimators::to_rates_per_step(cpu_backend(), task, RateUnit::kernel_top), RecipeError);
   const std::vector<MemberSettings> before = task.members;
-  EXPECT_TRUE(engine::to_rates_per_step(cpu_backend(), task, RateUnit::per_step).empty());
+  EXPECT_TRUE(estimators::to_rates_per_step(cpu_backend(), task, RateUnit::per_step).empty());
   EXPECT_EQ(task.members[1].learning_rate, before[1].learning_rate);
 }
 
