@@ -2,48 +2,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/io/array_checksum.hpp"
-#include "host/io/result.hpp"
-#include "host/io/run_folder.hpp"
-#include "tests/support/command.hpp"
+#include "tests/support/experiment_command.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using widelab::io::Observable;
-using widelab::test::CommandTest;
 using widelab::test::Outcome;
 using widelab::test::Process;
 
-class Staircase : public CommandTest {
+class Staircase : public widelab::test::ExperimentTest {
  protected:
-  std::vector<std::string> command(const std::string& out, const std::vector<std::string>& settings) const {
-    const fs::path recipe = write("stairs.toml",
-                                  "schema = 1\nexperiment = \"staircase\"\n[curve]\ndimension = 5\nsizes = [4, 12, "
-                                  "40]\nnoise_variance = 0.1\n[seeds]\nreplicates = 40\n");
-    std::vector<std::string> arguments{"run", recipe.string(), "--out", out, "--quiet"};
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-    return arguments;
-  }
-
-  widelab::io::Result result(const std::string& run) const {
-    return widelab::io::from_array_file(widelab::io::read_arrays(folder() / run / "result.nc"));
-  }
-
-  static const Observable& find(const widelab::io::Result& result, const std::string& name) {
-    const auto found = std::find_if(result.observables.begin(), result.observables.end(),
-                                    [&](const Observable& one) { return one.name == name; });
-    if (found == result.observables.end()) throw std::runtime_error("no observable " + name);
-    return *found;
-  }
-
-  void expect_refused(const std::vector<std::string>& settings, const std::vector<std::string>& words) const {
-    const Outcome outcome = run(command("refused", settings));
-    EXPECT_TRUE(exits(outcome, 2)) << settings.front();
-    for (const std::string& word : words)
-      EXPECT_NE(outcome.err.find(word), std::string::npos) << word << " not in: " << outcome.err;
-    EXPECT_FALSE(fs::exists(folder() / "refused")) << settings.front();
-  }
+  Staircase()
+      : ExperimentTest(
+            "schema = 1\nexperiment = \"staircase\"\n[curve]\ndimension = 5\nsizes = [4, 12, 40]\n"
+            "noise_variance = 0.1\n[seeds]\nreplicates = 40\n") {}
 
   static const std::vector<double>& flags(const widelab::io::Result& result, const std::string& name) {
     for (const widelab::io::NamedArray& extra : result.extras)
@@ -154,22 +127,10 @@ TEST_F(Staircase, KilledAtAnyMomentItResumesToTheSameBits) {
   ASSERT_TRUE(exits(run(command("whole", settings)), 0));
   for (const int milliseconds : {40, 200, 500}) {
     const std::string name = "killed" + std::to_string(milliseconds);
-    {
-      Process process(launch(command(name, settings)));
-      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-      process.send(SIGKILL);
-      process.wait();
-    }
-    std::vector<std::string> again = command(name, settings);
-    again.emplace_back("--resume");
-    ASSERT_TRUE(exits(run(again), 0)) << name;
+    run_with_a_kill(name, settings, milliseconds);
     for (const char* cell : {"kernel=exp", "kernel=ntk"})
-      EXPECT_EQ(widelab::io::checksum(widelab::io::read_cell(folder() / "whole", cell)),
-                widelab::io::checksum(widelab::io::read_cell(folder() / name, cell)))
-          << name << " " << cell;
-    EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "whole" / "result.nc")),
-              widelab::io::checksum(widelab::io::read_arrays(folder() / name / "result.nc")))
-        << name;
+      EXPECT_EQ(cell_bits("whole", cell), cell_bits(name, cell)) << name << " " << cell;
+    EXPECT_EQ(result_bits("whole"), result_bits(name)) << name;
   }
 }
 
@@ -177,8 +138,7 @@ TEST_F(Staircase, FurtherReplicatesGiveTheBitsOfOneLongRun) {
   ASSERT_TRUE(exits(run(command("long", {"seeds.replicates=60"})), 0));
   ASSERT_TRUE(exits(run(command("short", {})), 0));
   ASSERT_TRUE(exits(run({"extend", "short", "--replicates", "+20"}), 0));
-  EXPECT_EQ(widelab::io::checksum(widelab::io::read_arrays(folder() / "long" / "result.nc")),
-            widelab::io::checksum(widelab::io::read_arrays(folder() / "short" / "result.nc")));
+  EXPECT_EQ(result_bits("long"), result_bits("short"));
 }
 
 }  // namespace
