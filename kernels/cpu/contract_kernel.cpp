@@ -17,18 +17,36 @@ struct Rows {
   Index stride, length;
 };
 
-/// gram (rows x cols, fp64) = a b^T over chunks of kUnitTile elements, each chunk summed in T by BLAS, chunks in fp64.
-template <class T>
-void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, double* out) {
+/// a b^T (rows x cols) over chunks of kUnitTile elements, each summed in T by BLAS: add(chunk, whether it is the first)
+/// sums them in fp64.
+template <class T, class Add>
+void for_each_chunk(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, const Add& add) {
   partial.resize(static_cast<std::size_t>(rows * cols));
-  std::fill(out, out + rows * cols, 0.0);
   for (Index first = 0; first < a.length; first += kUnitTile) {
     const Index inner = std::min(kUnitTile, a.length - first);
     gemm(rows, cols, inner, T(1), {a.data + first, a.stride}, {b.data + first, b.stride, Op::transposed}, T(0),
          partial.data(), cols);
-    for (Index k = 0; k < rows * cols; ++k) out[k] += static_cast<double>(partial[static_cast<std::size_t>(k)]);
+    add(partial.data(), first == 0);
   }
 }
+
+/// gram (rows x cols, fp64) = a b^T.
+template <class T>
+void gram(Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<T>& partial, double* out) {
+  for_each_chunk(a, b, rows, cols, partial, [&](const T* chunk, bool first) {
+    if (first)
+      for (Index k = 0; k < rows * cols; ++k) out[k] = static_cast<double>(chunk[k]);
+    else
+      for (Index k = 0; k < rows * cols; ++k) out[k] += static_cast<double>(chunk[k]);
+  });
+}
+
+/// w F + b of a layer, F the Gram of its inputs (rows x cols): what a Gram of its signals is multiplied with.
+struct WeightedGram {
+  const double* features;
+  double weight_kernel, bias_kernel;
+  double operator[](Index k) const { return weight_kernel * features[k] + bias_kernel; }
+};
 
 /// One block of inputs against another: rows [i, i + rows) of signals a, [j, j + cols) of signals b.
 template <class T>
@@ -56,22 +74,20 @@ class BlockContraction {
     const Index outputs = shape_.outputs;
     const Index share = blocks == NtkBlocks::full ? outputs * outputs : blocks == NtkBlocks::diagonal ? outputs : 1;
     out.assign(static_cast<std::size_t>(rows_ * cols_ * share), 0.0);
-    std::vector<double> features, weighted;
+    std::vector<double> features;
     for (Index l = 0; l < shape_.layers(); ++l) {
       const LayerScale& scale = network_.layers[static_cast<std::size_t>(l)];
       const double branch = shape_.is_residual(l) ? shape_.residual * shape_.residual : 1.0;
       const double weight_kernel = branch * scale.weight_kernel(), bias_kernel = branch * scale.bias_kernel();
       if (weight_kernel == 0.0 && bias_kernel == 0.0) continue;
       feature_gram(l, features);
-      weighted.resize(features.size());
-      for (std::size_t k = 0; k < features.size(); ++k) weighted[k] = weight_kernel * features[k] + bias_kernel;
-      add_layer(l, blocks, weighted, out);
+      add_layer(l, blocks, {features.data(), weight_kernel, bias_kernel}, out);
     }
   }
 
  private:
   /// out += weighted (rows x cols) times <B_l, B_l'>.
-  void add_layer(Index l, NtkBlocks blocks, const std::vector<double>& weighted, std::vector<double>& out) {
+  void add_layer(Index l, NtkBlocks blocks, const WeightedGram& weighted, std::vector<double>& out) {
     const Index outputs = shape_.outputs;
     if (of_loss()) {
       add_loss_layer(l, weighted, out);
@@ -96,31 +112,37 @@ class BlockContraction {
       return;
     }
     // The mean over outputs of <B_o, B_o'> is one product of rows of O n elements; the diagonal takes one for each o.
-    const bool trace = blocks == NtkBlocks::trace;
-    dots_.resize(static_cast<std::size_t>(rows_ * cols_));
-    for (Index o = 0; o < (trace ? 1 : outputs); ++o) {
-      const Index length = trace ? outputs * n : n;
-      gram<T>({b1 + o * n, outputs * n, length}, {b2 + o * n, outputs * n, length}, rows_, cols_, partial_,
-              dots_.data());
-      const double share = trace ? 1.0 / static_cast<double>(outputs) : 1.0;
-      for (Index r = 0; r < rows_; ++r)
-        for (Index c = 0; c < cols_; ++c)
-          out[slot(blocks, r, o, c, o)] += share * weighted[r * cols_ + c] * dots_[r * cols_ + c];
+    if (blocks == NtkBlocks::trace) {
+      const double share = 1.0 / static_cast<double>(outputs);
+      add_product({b1, outputs * n, outputs * n}, {b2, outputs * n, outputs * n},
+                  {weighted.features, share * weighted.weight_kernel, share * weighted.bias_kernel}, out);
+      return;
     }
+    dots_.resize(static_cast<std::size_t>(rows_ * cols_));
+    for (Index o = 0; o < outputs; ++o) {
+      gram<T>({b1 + o * n, outputs * n, n}, {b2 + o * n, outputs * n, n}, rows_, cols_, partial_, dots_.data());
+      for (Index k = 0; k < rows_ * cols_; ++k) out[k * outputs + o] += weighted[k] * dots_[k];
+    }
+  }
+
+  /// out += weighted times a b^T, entry by entry, in one pass over memory for each chunk of the product.
+  void add_product(Rows<T> a, Rows<T> b, const WeightedGram& weighted, std::vector<double>& out) {
+    for_each_chunk(a, b, rows_, cols_, partial_, [&](const T* chunk, bool) {
+      double* sums = out.data();
+      for (Index k = 0; k < rows_ * cols_; ++k) sums[k] += weighted[k] * static_cast<double>(chunk[k]);
+    });
   }
 
   bool of_loss() const { return !a_.df.empty(); }
 
   /// The same for the signals of a loss, one row an input.
-  void add_loss_layer(Index l, const std::vector<double>& weighted, std::vector<double>& out) {
+  void add_loss_layer(Index l, const WeightedGram& weighted, std::vector<double>& out) {
     const Index n = shape_.fan_out(l);
     const auto rows_of = [&](const Signals<T>& signals, Index first) {
       const Buffer<T>& delta = l == shape_.depth() ? signals.df : signals.b[static_cast<std::size_t>(l)];
       return Rows<T>{delta.data() + first * n, n, n};
     };
-    dots_.resize(static_cast<std::size_t>(rows_ * cols_));
-    gram<T>(rows_of(a_, i_), rows_of(b_, j_), rows_, cols_, partial_, dots_.data());
-    for (std::size_t k = 0; k < dots_.size(); ++k) out[k] += weighted[k] * dots_[k];
+    add_product(rows_of(a_, i_), rows_of(b_, j_), weighted, out);
   }
 
   Index slot(NtkBlocks blocks, Index r, Index o, Index c, Index p) const {
