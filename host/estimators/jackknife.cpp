@@ -21,7 +21,8 @@ double of_means(std::span<const double> rows, Index numbers, const OfMeans& func
   const auto width = static_cast<std::size_t>(numbers);
   WIDELAB_REQUIRE(numbers > 0 && rows.size() % width == 0, "rows of unequal length");
   if (rows.empty()) return kNaN;
-  const auto count = static_cast<double>(rows.size() / width);
+  const std::size_t replicates = rows.size() / width;
+  const auto count = static_cast<double>(replicates);
   std::vector<double> means = sums_of(rows, width);
   for (double& mean : means) mean /= count;
   return function(means, count);

@@ -19,9 +19,11 @@ const Experiment& pool_regression();          // pool_regression.cpp: regression
 const Experiment& activity_weight_duality();  // activity_weight_duality.cpp: what the generalisation gap is made of
 const Experiment&
 sharpness_and_batch();             // sharpness_and_batch.cpp: flatness over batch sizes, with its negative control
+const Experiment& effective_landscape();  // effective_landscape.cpp: what noise that depends on the place adds
 const Experiment& epoch_bridge();  // epoch_bridge.cpp: noise across replicas within an epoch
 const Experiment& mislabelled_phases();  // mislabelled_phases.cpp: in which order right and wrong labels are learned
 const Experiment& transient_freezing();  // transient_freezing.cpp: until when the noise of SGD chooses the minimum
+const Experiment& langevin();            // langevin.cpp: posteriors of networks sampled by Langevin dynamics
 const Experiment& sgd_stationary();      // sgd_stationary.cpp: chains of SGD on a solvable loss and their exact law
 
 }  // namespace widelab::experiments

@@ -18,9 +18,11 @@ const std::vector<const Experiment*>& all() {
                                                    &lazy_gap(),
                                                    &pool_regression(),
                                                    &sgd_stationary(),
+                                                   &langevin(),
                                                    &mislabelled_phases(),
                                                    &transient_freezing(),
                                                    &epoch_bridge(),
+                                                   &effective_landscape(),
                                                    &activity_weight_duality(),
                                                    &sharpness_and_batch()};
   return list;

@@ -271,6 +271,18 @@ std::map<std::string, std::string> tiny_settings(const std::string& experiment) 
   if (experiment == "pool-regression")
     return {{"seeds.replicates", "3"}, {"model.width", "6"}, {"data.dimension", "3"}, {"data.examples", "12"},
             {"curve.first", "4"},      {"curve.last", "9"},  {"curve.points", "2"}};
+  if (experiment == "langevin")
+    return {{"seeds.replicates", "3"}, {"model.width", "6"},   {"data.dimension", "3"},
+            {"data.examples", "4"},    {"train.steps", "200"}, {"data.test_examples", "2"},
+            {"observe.count", "3"},    {"chain.thin", "2"},    {"chain.burn_in", "150"}};
+  if (experiment == "effective-landscape")
+    return {{"seeds.replicates", "3"}, {"valley.time", "0.1"}, {"valley.burn_in", "0.01"},   {"valley.along", "1.0"},
+            {"valley.bins", "4"},      {"train.steps", "6"},   {"observe.spacing", "linear"}};
+  if (experiment == "transient-freezing")
+    return {{"seeds.replicates", "3"},  {"model.width", "6"},        {"model.outputs", "3"},
+            {"data.law", "mixture"},    {"data.dimension", "3"},     {"data.components", "3"},
+            {"data.examples", "4"},     {"data.test_examples", "2"}, {"data.target.label_coding", "one-hot"},
+            {"freezing.branches", "2"}, {"freezing.time", "2.0"},    {"train.learning_rate", "0.1"}};
   const std::string replicates = experiment == "trained-double-descent" ? "8" : "3";
   return {{"seeds.replicates", replicates}, {"model.width", "6"},         {"data.dimension", "3"},
           {"data.examples", "4"},           {"train.steps", "6"},         {"data.test_examples", "2"},

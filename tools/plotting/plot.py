@@ -23,6 +23,8 @@ try:
     import dynamics
     import fluctuation_map
     import freezing
+    import landscape
+    import langevin
     import lazy_gap
     import phases
     import pool
@@ -38,8 +40,8 @@ except ImportError as error:
     sys.exit(f"plot: {error}; tools/setup installs python3-xarray, python3-netcdf4 and python3-matplotlib "
              "(figures are drawn by /usr/bin/python3)")
 
-MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, stationary, bridge,
-           phases, duality, sharpness, freezing, dynamics, scaling, training, residuals)
+MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, stationary, langevin,
+           bridge, landscape, phases, duality, sharpness, freezing, dynamics, scaling, training, residuals)
 
 
 def main(arguments):
