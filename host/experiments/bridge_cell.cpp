@@ -6,22 +6,19 @@
 #include <limits>
 #include <utility>
 
-#include "host/estimators/curvature_operator.hpp"
 #include "host/experiments/bridge_prediction.hpp"
+#include "host/experiments/loss_curvature.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "host/theory/sgd_epochs.hpp"
 #include "widelab/base/errors.hpp"
 #include "widelab/model/param_layout.hpp"
-#include "widelab/model/parameter_selection.hpp"
 #include "widelab/rng/distributions.hpp"
 
 namespace widelab::experiments {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kLanczosTolerance = 1e-6;
-constexpr Index kMostProducts = 2000;
 
 OrderKind branch_order(const std::string& name) {
   if (name == "epochs") return OrderKind::epochs;
@@ -69,53 +66,23 @@ void check_linear_theory(const io::Recipe& recipe, const TrainingCell& cell) {
   need(rate > 0, "model.train_layers: no parameter is trained");
 }
 
-Index trained_parameters(const Network& network) {
-  Index count = 0;
-  for (Index l = 0; l < network.shape.layers(); ++l) {
-    if (weights_count(network, {}, l)) count += network.shape.fan_in(l) * network.shape.fan_out(l);
-    if (biases_count(network, {}, l)) count += network.shape.fan_out(l);
-  }
-  return count;
-}
-
 /// A network at its checkpoint: where it is, and which way replicas are looked at.
 struct Checkpoint {
-  std::vector<double> parameters;     // P
-  std::vector<Index> coordinates;     // of the counted ones
-  std::vector<double> basis, probes;  // K and probes rows of counted parameters
-  std::vector<double> curvature, bound;
+  std::vector<double> parameters;  // P
+  LeadingDirections directions;
+  std::vector<double> probes;  // rows of trained parameters
 };
 
 Checkpoint look_around(const BridgeCell& cell, runtime::Backend& backend, const engine::Trainer& trainer,
                        std::uint32_t network) {
-  const data::Dataset& train = cell.training.data.train;
   Checkpoint out;
   out.parameters = trainer.parameters(0);
-  estimators::CurvatureProblem problem;
-  problem.network = &cell.training.network();
-  problem.parameters = out.parameters.data();
-  problem.inputs = train.input_view();
-  problem.targets = train.targets.data();
-  problem.loss = cell.training.train.rule.loss;
-  problem.limits = cell.training.spec.task.limits;
-  estimators::CurvatureOperator hessian(backend, problem, estimators::CurvatureMatrix::hessian);
-  out.coordinates = hessian.coordinates();
-  estimators::LanczosOptions options;
-  options.largest = cell.directions;
-  options.tolerance = kLanczosTolerance;
-  options.max_products = kMostProducts;
-  options.max_basis = std::min<Index>(hessian.dimension(), std::max<Index>(100, 3 * cell.directions));
-  options.vectors = true;
-  options.start = {cell.branch_key, network};
-  const estimators::LanczosResult found = estimators::lanczos(hessian.dimension(), hessian.of(0), options);
-  for (const estimators::RitzValue& pair : found.largest) {
-    out.curvature.push_back(pair.value);
-    out.bound.push_back(pair.bound);
-    out.basis.insert(out.basis.end(), pair.vector.begin(), pair.vector.end());
-  }
+  out.directions =
+      leading_directions(cell.training, backend, out.parameters, cell.directions, {cell.branch_key, network});
+  const auto size = static_cast<Index>(out.directions.coordinates.size());
   const StreamId signs = DrawId{cell.branch_key, network}.stream(Stream::trace_probe);
   for (Index k = 0; k < cell.probes; ++k)
-    for (Index j = 0; j < hessian.dimension(); ++j)
+    for (Index j = 0; j < size; ++j)
       out.probes.push_back(
           random_block(signs, static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(j)).w[0] % 2 ? 1.0 : -1.0);
   return out;
@@ -124,11 +91,11 @@ Checkpoint look_around(const BridgeCell& cell, runtime::Backend& backend, const 
 /// rows (count x coordinates) times (theta - theta_0).
 void project(const std::vector<double>& rows, const Checkpoint& from, const std::vector<double>& parameters,
              double* out) {
-  const std::size_t size = from.coordinates.size();
+  const std::size_t size = from.directions.coordinates.size();
   for (std::size_t k = 0; k < rows.size() / size; ++k) {
     double sum = 0;
     for (std::size_t j = 0; j < size; ++j) {
-      const auto at = static_cast<std::size_t>(from.coordinates[j]);
+      const auto at = static_cast<std::size_t>(from.directions.coordinates[j]);
       sum += rows[k * size + j] * (parameters[at] - from.parameters[at]);
     }
     out[k] = sum;
@@ -149,13 +116,13 @@ engine::TrainTask branches(const BridgeCell& cell, Index network) {
 
 void write_theory(const BridgeCell& cell, runtime::Backend& backend, const Checkpoint& from, double* row) {
   const theory::QuadraticSamples samples =
-      samples_at(cell.training, backend, from.parameters, from.basis, cell.directions);
+      samples_at(cell.training, backend, from.parameters, from.directions.vectors, cell.directions);
   const std::vector<double> additive = additive_variances(cell, samples), linear = linear_variances(cell, samples);
   std::copy(additive.begin(), additive.end(), row + cell.additive(0, 0));
   std::copy(linear.begin(), linear.end(), row + cell.linear(0, 0));
   for (Index i = 0; i < cell.directions; ++i) {
-    row[cell.curvature(i)] = from.curvature[static_cast<std::size_t>(i)];
-    row[cell.bound(i)] = from.bound[static_cast<std::size_t>(i)];
+    row[cell.curvature(i)] = from.directions.curvature[static_cast<std::size_t>(i)];
+    row[cell.bound(i)] = from.directions.bound[static_cast<std::size_t>(i)];
     double mean = 0, square = 0;
     for (Index s = 0; s < samples.examples; ++s) {
       const double g = samples.gradients[static_cast<std::size_t>(s * samples.dim + i)];
@@ -184,7 +151,7 @@ void measure_network(const BridgeCell& cell, runtime::Backend& backend, Index ne
       if (replicas.status()[static_cast<std::size_t>(r)].status == TrainStatus::diverged) continue;
       const std::vector<double> parameters = replicas.parameters(r);
       double* row = rows + r * cell.numbers();
-      project(from.basis, from, parameters, row + cell.place(t, 0));
+      project(from.directions.vectors, from, parameters, row + cell.place(t, 0));
       project(from.probes, from, parameters, row + cell.probe(t, 0));
     }
   }

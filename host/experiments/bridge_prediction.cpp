@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/estimators/curvature_operator.hpp"
+#include "host/experiments/loss_curvature.hpp"
 #include "host/theory/sgd_epochs.hpp"
 #include "host/theory/shuffled_modes.hpp"
 #include "widelab/base/contract.hpp"
@@ -74,14 +74,8 @@ theory::QuadraticSamples samples_at(const TrainingCell& cell, runtime::Backend& 
   };
   std::vector<double> images(basis.size());
   for (Index s = 0; s < train.examples; ++s) {
-    estimators::CurvatureProblem problem;
-    problem.network = &cell.network();
-    problem.parameters = parameters.data();
-    problem.inputs = matrix_view<const double>(train.inputs.data() + s * train.dimension, 1, train.dimension);
-    problem.targets = train.targets.data() + s * train.outputs;
-    problem.loss = cell.train.rule.loss;
-    problem.limits = cell.spec.task.limits;
-    estimators::CurvatureOperator hessian(backend, problem, estimators::CurvatureMatrix::hessian);
+    estimators::CurvatureOperator hessian(backend, training_loss_at(cell, parameters, s, 1),
+                                          estimators::CurvatureMatrix::hessian);
     const Index size = hessian.dimension();
     hessian.apply(0, directions, basis.data(), images.data());
     const std::vector<double>& gradient = hessian.gradient(0);

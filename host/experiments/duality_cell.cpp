@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "host/estimators/curvature_operator.hpp"
 #include "host/experiments/layer_features.hpp"
+#include "host/experiments/loss_curvature.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "host/theory/eigenbasis.hpp"
 #include "widelab/base/errors.hpp"
@@ -133,14 +133,7 @@ Pairs make_pairs(const DualityCell& cell, const LayerView& view, const std::vect
 /// The layer's Hessian of the mean training loss, and its eigenvectors.
 theory::Eigenbasis layer_hessian(const DualityCell& cell, runtime::Backend& backend,
                                  const std::vector<double>& parameters) {
-  const data::Dataset& train = cell.training.data.train;
-  estimators::CurvatureProblem problem;
-  problem.network = &cell.training.network();
-  problem.parameters = parameters.data();
-  problem.inputs = train.input_view();
-  problem.targets = train.targets.data();
-  problem.loss = cell.training.train.rule.loss;
-  problem.limits = cell.training.spec.task.limits;
+  estimators::CurvatureProblem problem = training_loss_at(cell.training, parameters);
   const auto layers = static_cast<std::size_t>(problem.network->shape.layers());
   problem.selection.biases.assign(layers, false);
   problem.selection.weights.assign(layers, false);

@@ -8,9 +8,9 @@
 #include <tuple>
 #include <utility>
 
-#include "host/estimators/curvature_operator.hpp"
 #include "host/estimators/lanczos.hpp"
 #include "host/estimators/spectral_density.hpp"
+#include "host/experiments/loss_curvature.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/trained_losses.hpp"
 #include "host/experiments/trained_members.hpp"
@@ -29,19 +29,6 @@ bool homogeneous(const Activation& activation) {
   });
 }
 
-estimators::CurvatureProblem loss_of(const TrainingCell& cell, const std::vector<double>& parameters, Index first,
-                                     Index count) {
-  const data::Dataset& train = cell.data.train;
-  estimators::CurvatureProblem problem;
-  problem.network = &cell.network();
-  problem.parameters = parameters.data();
-  problem.inputs = matrix_view<const double>(train.inputs.data() + first * train.dimension, count, train.dimension);
-  problem.targets = train.targets.data() + first * train.outputs;
-  problem.loss = cell.train.rule.loss;
-  problem.limits = cell.spec.task.limits;
-  return problem;
-}
-
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
   for (std::size_t k = 0; k < a.size(); ++k) sum += a[k] * b[k];
@@ -54,7 +41,7 @@ double mean_batch_sharpness(const SharpnessCell& cell, runtime::Backend& backend
   const Index batches = std::min(cell.batches, n / size);
   double sum = 0;
   for (Index b = 0; b < batches; ++b) {
-    estimators::CurvatureOperator hessian(backend, loss_of(cell.training, parameters, b * size, size),
+    estimators::CurvatureOperator hessian(backend, training_loss_at(cell.training, parameters, b * size, size),
                                           estimators::CurvatureMatrix::hessian);
     const std::vector<double>& g = hessian.gradient(0);
     std::vector<double> image(g.size());
@@ -80,7 +67,7 @@ std::pair<double, double> traces(const SharpnessCell& cell, runtime::Backend& ba
   const ParamLayout layout(network.shape);
   double all = 0, relative = 0;
   for (Index l = 0; l < network.shape.layers(); ++l) {
-    estimators::CurvatureProblem problem = loss_of(cell.training, parameters, 0, cell.training.data.train.examples);
+    estimators::CurvatureProblem problem = training_loss_at(cell.training, parameters);
     const auto at = static_cast<std::size_t>(l), layers = static_cast<std::size_t>(network.shape.layers());
     problem.selection.weights.assign(layers, false);
     problem.selection.biases.assign(layers, false);
@@ -138,8 +125,7 @@ std::array<double, kFlatnessMeasures> flatness_measures(const SharpnessCell& cel
                                                         const std::vector<double>& parameters,
                                                         std::uint32_t replicate) {
   const DrawId start{cell.training.init_key, replicate};
-  estimators::CurvatureOperator hessian(backend,
-                                        loss_of(cell.training, parameters, 0, cell.training.data.train.examples),
+  estimators::CurvatureOperator hessian(backend, training_loss_at(cell.training, parameters),
                                         estimators::CurvatureMatrix::hessian);
   estimators::LanczosOptions options;
   options.tolerance = kLanczosTolerance;

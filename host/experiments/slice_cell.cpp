@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "host/estimators/curvature_operator.hpp"
 #include "host/experiments/bridge_prediction.hpp"
+#include "host/experiments/loss_curvature.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "widelab/base/errors.hpp"
@@ -17,8 +17,7 @@ namespace widelab::experiments {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kLanczosTolerance = 1e-6;
-constexpr Index kMostProducts = 2000, kLeastDraws = 10;
+constexpr Index kLeastDraws = 10;
 
 void check_rule(const io::Recipe& recipe, const TrainingCell& cell) {
   const auto need = [](bool fine, const std::string& what) {
@@ -68,32 +67,13 @@ struct Plane {
 
 Plane plane_at(const SliceCell& cell, runtime::Backend& backend, const std::vector<double>& parameters,
                std::uint32_t network) {
-  const data::Dataset& train = cell.training.data.train;
-  estimators::CurvatureProblem problem;
-  problem.network = &cell.training.network();
-  problem.parameters = parameters.data();
-  problem.inputs = train.input_view();
-  problem.targets = train.targets.data();
-  problem.loss = cell.training.train.rule.loss;
-  problem.limits = cell.training.spec.task.limits;
-  estimators::CurvatureOperator hessian(backend, problem, estimators::CurvatureMatrix::hessian);
-  if (cell.flat >= hessian.dimension())
-    throw RecipeError(
-        fmt::format("slice.flat = {}: below {}, the number of trained parameters", cell.flat, hessian.dimension()));
-  estimators::LanczosOptions options;
-  options.largest = cell.flat + 1;
-  options.tolerance = kLanczosTolerance;
-  options.max_products = kMostProducts;
-  options.max_basis = std::min<Index>(hessian.dimension(), std::max<Index>(100, 3 * options.largest));
-  options.vectors = true;
-  options.start = {cell.key, network};
-  const estimators::LanczosResult found = estimators::lanczos(hessian.dimension(), hessian.of(0), options);
+  LeadingDirections found = leading_directions(cell.training, backend, parameters, cell.flat + 1, {cell.key, network});
   Plane out;
-  out.coordinates = hessian.coordinates();
+  const auto size = static_cast<Index>(found.coordinates.size());
+  out.coordinates = std::move(found.coordinates);
   for (const Index which : {Index{0}, cell.flat}) {
-    const estimators::RitzValue& pair = found.largest[static_cast<std::size_t>(which)];
-    out.curvature[which == 0 ? 0 : 1] = pair.value;
-    out.basis.insert(out.basis.end(), pair.vector.begin(), pair.vector.end());
+    out.curvature[which == 0 ? 0 : 1] = found.curvature[static_cast<std::size_t>(which)];
+    out.basis.insert(out.basis.end(), found.vectors.begin() + which * size, found.vectors.begin() + (which + 1) * size);
   }
   return out;
 }
@@ -272,6 +252,8 @@ SliceCell make_slice_cell(const RunSetup& setup, const io::Cell& at) {
   cell.burn_in = recipe.integer("slice.burn_in");
   cell.thin = recipe.integer("slice.thin");
   cell.flat = recipe.integer("slice.flat");
+  if (const Index trained = trained_parameters(cell.training.network()); cell.flat >= trained)
+    throw RecipeError(fmt::format("slice.flat = {}: below {}, the number of trained parameters", cell.flat, trained));
   cell.bins = recipe.integer("slice.bins");
   cell.extent = recipe.real("slice.extent");
   if (cell.burn_in >= cell.steps || cell.draws() < kLeastDraws)
