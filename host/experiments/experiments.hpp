@@ -24,6 +24,7 @@ const Experiment& epoch_bridge();  // epoch_bridge.cpp: noise across replicas wi
 const Experiment& mislabelled_phases();  // mislabelled_phases.cpp: in which order right and wrong labels are learned
 const Experiment& transient_freezing();  // transient_freezing.cpp: until when the noise of SGD chooses the minimum
 const Experiment& langevin();            // langevin.cpp: posteriors of networks sampled by Langevin dynamics
+const Experiment& variance_flatness();   // variance_flatness.cpp: variances of weights against flatness of the loss
 const Experiment& sgd_stationary();      // sgd_stationary.cpp: chains of SGD on a solvable loss and their exact law
 
 }  // namespace widelab::experiments

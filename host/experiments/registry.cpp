@@ -24,7 +24,8 @@ const std::vector<const Experiment*>& all() {
                                                    &epoch_bridge(),
                                                    &effective_landscape(),
                                                    &activity_weight_duality(),
-                                                   &sharpness_and_batch()};
+                                                   &sharpness_and_batch(),
+                                                   &variance_flatness()};
   return list;
 }
 

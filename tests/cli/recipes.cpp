@@ -278,6 +278,19 @@ std::map<std::string, std::string> tiny_settings(const std::string& experiment) 
   if (experiment == "effective-landscape")
     return {{"seeds.replicates", "3"}, {"valley.time", "0.1"}, {"valley.burn_in", "0.01"},   {"valley.along", "1.0"},
             {"valley.bins", "4"},      {"train.steps", "6"},   {"observe.spacing", "linear"}};
+  if (experiment == "variance-flatness")
+    return {{"seeds.replicates", "3"},
+            {"model.width", "4"},
+            {"data.dimension", "3"},
+            {"data.examples", "12"},
+            {"train.batch", "2"},
+            {"train.steps", "18"},
+            {"data.test_examples", "0"},
+            {"flatness.window", "2"},
+            {"flatness.every", "2"},
+            {"flatness.replicas", "3"},
+            {"flatness.replica_epochs", "2"},
+            {"flatness.modes", "5"}};
   if (experiment == "transient-freezing")
     return {{"seeds.replicates", "3"},  {"model.width", "6"},        {"model.outputs", "3"},
             {"data.law", "mixture"},    {"data.dimension", "3"},     {"data.components", "3"},

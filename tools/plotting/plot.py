@@ -21,6 +21,7 @@ try:
     import double_descent
     import duality
     import dynamics
+    import flatness
     import fluctuation_map
     import freezing
     import landscape
@@ -41,7 +42,7 @@ except ImportError as error:
              "(figures are drawn by /usr/bin/python3)")
 
 MODULES = (convergence, fluctuation_map, double_descent, staircase, pool, trained_risk, lazy_gap, stationary, langevin,
-           bridge, landscape, phases, duality, sharpness, freezing, dynamics, scaling, training, residuals)
+           bridge, landscape, phases, duality, sharpness, flatness, freezing, dynamics, scaling, training, residuals)
 
 
 def main(arguments):
