@@ -137,7 +137,8 @@ def size_text(size):
         sizes = f"N={size['step']}..{size['step'] * size['count']} ({size['count']} sizes)"
         return f"n={size['n']} d={size['d']} {sizes} relative ridge {size['relative_ridge']:.0e}"
     if "H" in size:
-        return f"N={size['N']} n={size['n']} H={size['H']} d={size['d']} k={size['k']}"
+        found = f" {size['count']} values, residual {size['tolerance']:.0e}" if "tolerance" in size else ""
+        return f"N={size['N']} n={size['n']} H={size['H']} d={size['d']} k={size['k']}{found}"
     members = f" E={size['members']}" if size["members"] > 1 else ""
     return f"N={size['N']} n={size['n']} L={size['L']} d={size['d']}{members}"
 
