@@ -29,13 +29,6 @@ struct Product {
   }
 };
 
-bool piecewise_linear(const Activation& activation) {
-  return visit(activation, [](const auto& phi) {
-    using Phi = std::remove_cvref_t<decltype(phi)>;
-    return Phi::kKinked || std::is_same_v<Phi, Identity>;
-  });
-}
-
 void check(const LayerCurvatureProblem& problem, LayerMatrix matrix) {
   const MlpShape& shape = problem.network->shape;
   WIDELAB_REQUIRE(problem.layer >= 0 && problem.layer < shape.layers(), "a network has no such layer");
@@ -196,6 +189,13 @@ void add_block_row(const Vector& s, const Vector& a, Index rows, Index i, Index 
 }
 
 }  // namespace
+
+bool piecewise_linear(const Activation& activation) {
+  return visit(activation, [](const auto& phi) {
+    using Phi = std::remove_cvref_t<decltype(phi)>;
+    return Phi::kKinked || std::is_same_v<Phi, Identity>;
+  });
+}
 
 std::vector<double> layer_curvature(const LayerCurvatureProblem& problem, LayerMatrix matrix) {
   check(problem, matrix);

@@ -37,4 +37,7 @@ std::vector<double> layer_curvature(const LayerCurvatureProblem& problem, LayerM
 
 inline constexpr Index kLargestLayerMatrix = 16384;
 
+/// Kinked activations and the identity: outputs are piecewise linear in any one layer.
+bool piecewise_linear(const Activation& activation);
+
 }  // namespace widelab::estimators

@@ -85,4 +85,8 @@ FitInterval bootstrap_fit(const WidthCurve& curve, const Resampler& resampler, c
 Resampler group_resampler(const WidthCurve& curve, std::vector<GroupSample> per_width,
                           const BootstrapOptions& bootstrap = {});
 
+/// Least-squares slope of log y over log x, over the entries where both are positive and finite; NaN with fewer than
+/// three of them.
+double log_slope(const std::vector<double>& x, const std::vector<double>& y);
+
 }  // namespace widelab::estimators

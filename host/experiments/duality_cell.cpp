@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "host/estimators/power_fit.hpp"
 #include "host/experiments/layer_features.hpp"
 #include "host/experiments/loss_curvature.hpp"
 #include "host/experiments/trained_members.hpp"
@@ -150,20 +151,6 @@ theory::Eigenbasis layer_hessian(const DualityCell& cell, runtime::Backend& back
   return theory::Eigenbasis(matrix_view<const double>(matrix.data(), d, d));
 }
 
-/// Least squares slope of log y over log x where both are positive.
-double log_slope(const std::vector<double>& x, const std::vector<double>& y) {
-  double n = 0, mx = 0, my = 0, xx = 0, xy = 0;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if (x[i] > 0 && y[i] > 0) mx += std::log(x[i]), my += std::log(y[i]), ++n;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if (x[i] > 0 && y[i] > 0) {
-      const double dx = std::log(x[i]) - mx / n;
-      xx += dx * dx;
-      xy += dx * (std::log(y[i]) - my / n);
-    }
-  return n >= 2 && xx > 0 ? xy / xx : kNaN;
-}
-
 /// The split of the gap along one direction.
 struct Direction {
   double curvature = 0, sharpness = 0, size = 0, correlation = 0, product = 0;  ///< product = <g w>
@@ -249,8 +236,8 @@ std::vector<double> duality_row(const DualityCell& cell, runtime::Backend& backe
   }
   number(DualityNumber::factors) = factors;
   number(DualityNumber::split_error) = std::fabs(all - gap);
-  number(DualityNumber::sharpness_exponent) = log_slope(curvature, sharpness);
-  number(DualityNumber::size_exponent) = log_slope(curvature, size);
+  number(DualityNumber::sharpness_exponent) = estimators::log_slope(curvature, sharpness);
+  number(DualityNumber::size_exponent) = estimators::log_slope(curvature, size);
   number(DualityNumber::mean_correlation) = correlations;
   return row;
 }

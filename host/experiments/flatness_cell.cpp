@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
+#include "host/estimators/layer_curvature.hpp"
 #include "host/experiments/bridge_prediction.hpp"
 #include "host/experiments/flatness_measure.hpp"
 #include "host/experiments/recipe_seeds.hpp"
@@ -24,13 +24,6 @@ void need(bool fine, const std::string& what) {
   if (!fine) throw RecipeError(what);
 }
 
-bool piecewise_linear(const Activation& activation) {
-  return visit(activation, [](const auto& phi) {
-    using Phi = std::remove_cvref_t<decltype(phi)>;
-    return Phi::kKinked || std::is_same_v<Phi, Identity>;
-  });
-}
-
 void check_layer(const FlatnessCell& cell) {
   const Network& network = cell.training.network();
   const MlpShape& shape = network.shape;
@@ -40,7 +33,7 @@ void check_layer(const FlatnessCell& cell) {
                    cell.layer, shape.depth(), shape.depth() - 1));
   need(!shape.layer_norm && shape.residual == 0,
        "model.layer_norm, model.residual: a layer's loss is that of plain layers; set them to false and 0");
-  need(piecewise_linear(shape.activation),
+  need(estimators::piecewise_linear(shape.activation),
        "model.activation: a layer's exact Hessian needs a piecewise linear activation: relu, leaky-relu, ab-relu or "
        "identity");
   need(network.layers[static_cast<std::size_t>(cell.layer)].weight_rate > 0,

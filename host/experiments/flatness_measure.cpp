@@ -1,10 +1,12 @@
 #include "host/experiments/flatness_measure.hpp"
+#include "host/estimators/power_fit.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 
+#include "host/estimators/power_fit.hpp"
 #include "host/experiments/flatness_point.hpp"
 #include "host/experiments/flatness_window.hpp"
 
@@ -108,11 +110,12 @@ class Measurement {
     number(FlatnessNumber::train_loss) = end_->loss().loss();
     number(FlatnessNumber::drift_share) = found.first_share;
     number(FlatnessNumber::drift_cosine) = std::fabs(along) / std::sqrt(square);
-    number(FlatnessNumber::psi_window) = -log_slope(flatness, tail(variance));
-    number(FlatnessNumber::variance_exponent) = log_slope(curvature, tail(variance));
-    number(FlatnessNumber::noise_exponent) = log_slope(curvature, tail(of_lines(lines, &estimators::LayerLine::noise)));
-    number(FlatnessNumber::curvature_exponent) = log_slope(flatness, curvature);
-    number(FlatnessNumber::time_exponent) = log_slope(flatness, tail(time));
+    number(FlatnessNumber::psi_window) = -estimators::log_slope(flatness, tail(variance));
+    number(FlatnessNumber::variance_exponent) = estimators::log_slope(curvature, tail(variance));
+    number(FlatnessNumber::noise_exponent) =
+        estimators::log_slope(curvature, tail(of_lines(lines, &estimators::LayerLine::noise)));
+    number(FlatnessNumber::curvature_exponent) = estimators::log_slope(flatness, curvature);
+    number(FlatnessNumber::time_exponent) = estimators::log_slope(flatness, tail(time));
     number(FlatnessNumber::unresolved) = unresolved;
     number(FlatnessNumber::endless) = endless;
   }
@@ -133,8 +136,8 @@ class Measurement {
     }
     number(FlatnessNumber::checkpoint_loss) = start_.loss().loss();
     number(FlatnessNumber::unresolved_modes) = 0;
-    number(FlatnessNumber::mode_noise_exponent) = log_slope(of_lines(mode_lines_, &estimators::LayerLine::curvature),
-                                                            of_lines(mode_lines_, &estimators::LayerLine::noise));
+    number(FlatnessNumber::mode_noise_exponent) = estimators::log_slope(
+        of_lines(mode_lines_, &estimators::LayerLine::curvature), of_lines(mode_lines_, &estimators::LayerLine::noise));
   }
 
   /// C ~ H^null_exponent with the trace of the measured C, in the law that its noise has led to since the beginning of
@@ -194,10 +197,10 @@ class Measurement {
     const Vector flatness = tail(widths_of(lines));
     if (by_power) {
       number(FlatnessNumber::null_variance_exponent) =
-          log_slope(tail(of_lines(lines, &estimators::LayerLine::curvature)), tail(found.variance));
-      number(FlatnessNumber::null_time_exponent) = log_slope(flatness, tail(found.time));
+          estimators::log_slope(tail(of_lines(lines, &estimators::LayerLine::curvature)), tail(found.variance));
+      number(FlatnessNumber::null_time_exponent) = estimators::log_slope(flatness, tail(found.time));
     }
-    return -log_slope(flatness, tail(found.variance));
+    return -estimators::log_slope(flatness, tail(found.variance));
   }
 
   /// Replicas that leave the checkpoint under orders of their own.
@@ -268,9 +271,9 @@ class Measurement {
       row_[cell_.predicted(time, static_cast<Index>(i))] = predicted;
       if (predicted > 0) ratios.push_back(variances[i] / predicted);
     }
-    row_[cell_.replica(time, ReplicaNumber::psi)] = -log_slope(widths_of(mode_lines_), variances);
+    row_[cell_.replica(time, ReplicaNumber::psi)] = -estimators::log_slope(widths_of(mode_lines_), variances);
     row_[cell_.replica(time, ReplicaNumber::variance_exponent)] =
-        log_slope(of_lines(mode_lines_, &estimators::LayerLine::curvature), variances);
+        estimators::log_slope(of_lines(mode_lines_, &estimators::LayerLine::curvature), variances);
     if (ratios.empty()) return;
     double mean = 0;
     for (const double ratio : ratios) mean += ratio / static_cast<double>(ratios.size());

@@ -53,18 +53,4 @@ WindowComponents window_components(Index dimension, const std::vector<Index>& co
   return out;
 }
 
-double log_slope(const std::vector<double>& x, const std::vector<double>& y) {
-  double n = 0, mx = 0, my = 0, xx = 0, xy = 0;
-  const auto counts = [&](std::size_t i) { return x[i] > 0 && y[i] > 0 && std::isfinite(x[i]) && std::isfinite(y[i]); };
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if (counts(i)) mx += std::log(x[i]), my += std::log(y[i]), ++n;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    if (counts(i)) {
-      const double dx = std::log(x[i]) - mx / n;
-      xx += dx * dx;
-      xy += dx * (std::log(y[i]) - my / n);
-    }
-  return n >= 3 && xx > 0 ? xy / xx : kNaN;
-}
-
 }  // namespace widelab::experiments

@@ -25,7 +25,4 @@ WindowComponents window_components(Index dimension, const std::vector<Index>& co
 /// Rows first .. first + count - 1 of the eigenvectors, counted from the largest eigenvalue.
 std::vector<double> leading_vectors(const theory::Eigenbasis& basis, Index first, Index count);
 
-/// Least-squares slope of ln y over ln x, where both are positive numbers; NaN with fewer than three.
-double log_slope(const std::vector<double>& x, const std::vector<double>& y);
-
 }  // namespace widelab::experiments

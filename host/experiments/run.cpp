@@ -169,8 +169,8 @@ RunSetup make_run_setup(const io::Recipe& recipe, double memory_bytes, bool on_g
 
 RunPlan plan_run(const io::Recipe& recipe, const RunOptions& options) {
   const auto backend = runtime::make_backend(options.device);
-  return plan_cells(find_experiment(recipe.schema().experiment), make_run_setup(recipe, options.memory_bytes, backend->info().kind == "cuda"),
-                    backend->info().name);
+  return plan_cells(find_experiment(recipe.schema().experiment),
+                    make_run_setup(recipe, options.memory_bytes, backend->info().kind == "cuda"), backend->info().name);
 }
 
 std::string plan_table(const RunPlan& plan) {

@@ -18,12 +18,12 @@ def draw(data, folder):
         one.set_ylabel(words)
     curves(axes[1, 0], result.observable(data, "flatness"), cells)
     axes[1, 0].set_ylabel("flatness $-\\log_{10}$ rise, at the end")
-    axes[0, 0].legend(loc="best", fontsize=6)
     shares = data["collapse"].values, data["collapse_se"].values
     scatter(axes[1, 1], data, cells, times(data, cells), "freezing time $\\eta t_f$ (mean ± 1 s.e.)", shares, 0)
     scatter(axes[1, 2], data, cells, noises(cells), "learning rate / batch size", shares, 1)
     return [style.finish(figure, data, "Transient freezing: full-batch descent takes over at many times",
-                         folder / "freezing.png")]
+                         folder / "freezing.png",
+                         key=axes[0, 0].get_legend_handles_labels()[0])]
 
 
 def look(where, cells):
