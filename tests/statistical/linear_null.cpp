@@ -1,12 +1,14 @@
 // Linear dynamics with Gaussian noise: variances at every time and inside windows against exact factors, for every
 // sampling; and what window PCA makes of them. Modes of one curvature are independent copies of each other.
 #include "host/experiments/linear_null.hpp"
+#include "host/estimators/power_fit.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "host/estimators/estimate.hpp"
+#include "host/estimators/power_fit.hpp"
 #include "host/experiments/flatness_window.hpp"
 #include "host/theory/finite_window.hpp"
 
@@ -200,7 +202,8 @@ estimators::Estimate pca_exponent(double least, double gamma, Index window) {
       for (std::size_t j = 0; j < kModes; ++j) h += p[j] * p[j] * null.curvature[j];
       curvature.push_back(h);
     }
-    return log_slope({curvature.begin() + 1, curvature.end()}, {found.variance.begin() + 1, found.variance.end()});
+    return estimators::log_slope({curvature.begin() + 1, curvature.end()},
+                                 {found.variance.begin() + 1, found.variance.end()});
   });
 }
 
@@ -216,7 +219,7 @@ ModeExponent mode_exponent(double least, double gamma, Index window) {
     exact.push_back(mode_variance(first.mode(i), OrderKind::iid, first.before) *
                     theory::ar1_window_variance(1 - kRate * first.curvature[i], window).centred);
   ModeExponent out;
-  out.expected = log_slope(first.curvature, exact);
+  out.expected = estimators::log_slope(first.curvature, exact);
   // Each mode's variance in units of the exact one: the slope of what is left, to first order in it, has mean 0.
   out.measured = over_windows(least, gamma, [&](const LinearNull& null) {
     Vector sum(kModes, 0.0), square(kModes, 0.0);
@@ -227,7 +230,7 @@ ModeExponent mode_exponent(double least, double gamma, Index window) {
     const auto w = static_cast<double>(window);
     for (std::size_t i = 0; i < kModes; ++i)
       lifted.push_back(std::exp((square[i] / w - sum[i] * sum[i] / (w * w)) / exact[i] - 1) * exact[i]);
-    return log_slope(null.curvature, lifted);
+    return estimators::log_slope(null.curvature, lifted);
   });
   return out;
 }

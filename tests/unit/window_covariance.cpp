@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "host/estimators/power_fit.hpp"
 #include "host/experiments/flatness_window.hpp"
 #include "tests/support/random_problem.hpp"
 
@@ -121,8 +122,8 @@ TEST(LogSlope, IsThatOfAPowerAndSkipsWhatHasNoLogarithm) {
   Vector x{1, 2, 4, 8, -1, 3, NAN}, y;
   for (const double v : x) y.push_back(5 * std::pow(std::fabs(v), -1.5));
   y[5] = NAN;
-  EXPECT_NEAR(experiments::log_slope(x, y), -1.5, 1e-12);
-  EXPECT_TRUE(std::isnan(experiments::log_slope({1, 2}, {1, 2})));
+  EXPECT_NEAR(estimators::log_slope(x, y), -1.5, 1e-12);
+  EXPECT_TRUE(std::isnan(estimators::log_slope({1, 2}, {1, 2})));
 }
 
 }  // namespace
