@@ -137,9 +137,8 @@ class TransientFreezing : public Experiment {
                  "; times: learning rate times steps, T = {:g}; branches: full-batch descent at the same "
                  "learning rate to the same T; one basin: Jaccard similarity of wrongly classified test "
                  "examples >= {:g} with the last branch, at this and every later branch; a repeat that changes basin "
-                 "up to "
-                 "the last branch counts with that branch's time; repeats with training error above {:g} at the "
-                 "end are left out; "
+                 "up to the last branch counts with that branch's time; repeats with training error above {:g} at the "
+                 "end are left out; flatness unit by unit, which rescaling ReLU layers without biases leaves as it is; "
                  "errors: over repeats",
                  setup.recipe->real("freezing.time"), first.similarity, first.train_error)}};
     result.axes = grid.axes();
