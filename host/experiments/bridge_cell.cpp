@@ -37,35 +37,6 @@ std::vector<Index> observed_times(Index epochs, Index phases, Index length) {
   return times;
 }
 
-void check_linear_theory(const io::Recipe& recipe, const TrainingCell& cell) {
-  const auto need = [](bool fine, const std::string& what) {
-    if (!fine) throw RecipeError(what);
-  };
-  const TrainRule& rule = cell.train.rule;
-  const std::string& optimiser = recipe.text("train.optimiser");
-  need(optimiser == "sgd",
-       fmt::format("train.optimiser = \"{}\": take \"sgd\", replicas would start with a velocity that the theory of "
-                   "replicas at rest does not know",
-                   optimiser));
-  need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
-       "train.schedule, train.warmup: take \"constant\" and 0, the theory is that of one learning rate");
-  need(
-      rule.dropout_keep == 1 && cell.train.label_noise == 0 && cell.train.weight_decay == 0,
-      "train.dropout_keep, train.label_noise, train.weight_decay: set them to 1, 0 and 0, so that the order of batches "
-      "is all the noise there is");
-  need(recipe.text("train.rate_unit") == "per-step",
-       fmt::format("train.rate_unit = \"{}\": take \"per-step\"", recipe.text("train.rate_unit")));
-  double rate = 0;
-  for (const LayerScale& layer : cell.network().layers)
-    for (const double own : {layer.weight_rate, layer.bias_rate}) {
-      need(own == 0 || rate == 0 || own == rate,
-           "relative learning rates of layers differ: eigenvectors of the Hessian are not modes of training; take "
-           "train.rate_scaling = \"plain\"");
-      if (own > 0) rate = own;
-    }
-  need(rate > 0, "model.train_layers: no parameter is trained");
-}
-
 /// A network at its checkpoint: where it is, and which way replicas are looked at.
 struct Checkpoint {
   std::vector<double> parameters;  // P
@@ -182,7 +153,8 @@ BridgeCell make_bridge_cell(const RunSetup& setup, const io::Cell& at) {
   const io::Recipe recipe = io::at_cell(*setup.recipe, at);
   BridgeCell cell;
   cell.training = make_training_cell(setup, at);
-  check_linear_theory(recipe, cell.training);
+  require_batch_noise_alone(recipe, cell.training);
+  require_one_rate(cell.training);
   require_training_set(recipe, cell.training);
   require_whole_training(cell.training);
   cell.order = branch_order(recipe.text("bridge.replica_order"));

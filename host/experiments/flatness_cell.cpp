@@ -44,19 +44,10 @@ void check_layer(const FlatnessCell& cell) {
 }
 
 void check_noise(const io::Recipe& recipe, const TrainingCell& cell) {
-  const TrainRule& rule = cell.train.rule;
-  const std::string& optimiser = recipe.text("train.optimiser");
-  need(optimiser == "sgd", fmt::format("train.optimiser = \"{}\": take \"sgd\", without momentum", optimiser));
-  need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
-       "train.schedule, train.warmup: take \"constant\" and 0, the theory is that of one learning rate");
-  need(
-      rule.dropout_keep == 1 && cell.train.label_noise == 0 && cell.train.weight_decay == 0,
-      "train.dropout_keep, train.label_noise, train.weight_decay: set them to 1, 0 and 0, so that the order of batches "
-      "is all the noise there is");
-  need(recipe.text("train.rate_unit") == "per-step" && cell.learning_rate > 0,
-       fmt::format("train.rate_unit = \"{}\", train.learning_rate = {:g}: take \"per-step\", and a rate above 0",
-                   recipe.text("train.rate_unit"), cell.learning_rate));
-  need(rule.order == OrderKind::epochs || rule.order == OrderKind::iid || rule.order == OrderKind::fresh,
+  require_batch_noise_alone(recipe, cell);
+  const OrderKind order = cell.train.rule.order;
+  need(cell.learning_rate > 0, fmt::format("train.learning_rate = {:g}: a rate above 0", cell.learning_rate));
+  need(order == OrderKind::epochs || order == OrderKind::iid || order == OrderKind::fresh,
        fmt::format("train.order = \"{}\", train.batch = {}: take \"epochs\", \"iid\" or \"fresh\", and a batch below "
                    "data.examples",
                    recipe.text("train.order"), recipe.integer("train.batch")));

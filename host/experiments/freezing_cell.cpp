@@ -18,20 +18,12 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr Index kMembersAtOnce = 4, kMembersAtOnceOnGpu = 256;
 
+/// Basins need classes and test examples; noise that full-batch descent leaves away is that of batches.
 void check_rule(const io::Recipe& recipe, const TrainingCell& cell) {
+  require_batch_noise_alone(recipe, cell);
   const auto need = [](bool fine, const std::string& what) {
     if (!fine) throw RecipeError(what);
   };
-  need(recipe.text("train.optimiser") == "sgd",
-       fmt::format("train.optimiser = \"{}\": take \"sgd\", whose noise alone full-batch descent leaves away",
-                   recipe.text("train.optimiser")));
-  need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
-       "train.schedule, train.warmup: take \"constant\" and 0, so that times of different learning rates compare");
-  need(recipe.text("train.rate_unit") == "per-step",
-       fmt::format("train.rate_unit = \"{}\": take \"per-step\", times are learning rate times steps",
-                   recipe.text("train.rate_unit")));
-  need(cell.train.rule.dropout_keep == 1 && cell.train.label_noise == 0,
-       "train.dropout_keep, train.label_noise: set them to 1 and 0, so that batches are all the noise there is");
   need(recipe.text("data.target.kind") == "classes",
        fmt::format("data.target.kind = \"{}\": a basin is the set of wrongly classified test examples; take "
                    "\"classes\"",

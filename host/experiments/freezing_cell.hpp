@@ -58,8 +58,8 @@ inline constexpr int kStepsLeftOut = 1;
 /// Keys of `[freezing]`.
 std::vector<io::KeySpec> freezing_keys();
 
-/// Throws RecipeError for branch times that coincide, rules that full-batch descent does not continue (momentum,
-/// dropout, label noise, schedules), and train.steps, which freezing.time says here.
+/// Throws RecipeError for branch times that coincide, rules that full-batch descent does not continue (momentum, weight
+/// decay, dropout, label noise, schedules), and train.steps, which freezing.time says here.
 FreezingCell make_freezing_cell(const RunSetup& setup, const io::Cell& at);
 
 SampleTask freezing_task(const FreezingCell& cell, runtime::Backend& backend);

@@ -19,36 +19,6 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr Index kLeastDraws = 10;
 
-void check_rule(const io::Recipe& recipe, const TrainingCell& cell) {
-  const auto need = [](bool fine, const std::string& what) {
-    if (!fine) throw RecipeError(what);
-  };
-  const TrainRule& rule = cell.train.rule;
-  need(rule.update.kind == OptimiserKind::sgd,
-       fmt::format("train.optimiser = \"{}\": take \"sgd\", whose temperature is that of its batches",
-                   recipe.text("train.optimiser")));
-  need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
-       "train.schedule, train.warmup: take \"constant\" and 0, replicas go on at one learning rate");
-  need(rule.dropout_keep == 1 && cell.train.label_noise == 0 && cell.train.weight_decay == 0,
-       "train.dropout_keep, train.label_noise, train.weight_decay: set them to 1, 0 and 0, so that batches are all the "
-       "noise and the training loss all that is descended");
-  need(recipe.text("train.rate_unit") == "per-step",
-       fmt::format("train.rate_unit = \"{}\": take \"per-step\"", recipe.text("train.rate_unit")));
-  need(rule.order == OrderKind::iid || rule.order == OrderKind::fresh,
-       fmt::format("train.order = \"{}\": take \"iid\" or \"fresh\" and train.batch > 0, steps whose noise is "
-                   "independent; within epochs it is a bridge (experiment epoch-bridge)",
-                   recipe.text("train.order")));
-  double rate = 0;
-  for (const LayerScale& layer : cell.network().layers)
-    for (const double own : {layer.weight_rate, layer.bias_rate}) {
-      need(own == 0 || rate == 0 || own == rate,
-           "relative learning rates of layers differ: eigenvectors of the Hessian are not modes of training; take "
-           "train.rate_scaling = \"plain\"");
-      if (own > 0) rate = own;
-    }
-  need(rate > 0, "model.train_layers: no parameter is trained");
-}
-
 /// The plane through one network: orthonormal rows over the counted parameters.
 struct Plane {
   std::vector<Index> coordinates;
@@ -246,7 +216,13 @@ SliceCell make_slice_cell(const RunSetup& setup, const io::Cell& at) {
   cell.training = make_training_cell(setup, at);
   require_training_set(recipe, cell.training);
   require_whole_training(cell.training);
-  check_rule(recipe, cell.training);
+  require_batch_noise_alone(recipe, cell.training);
+  require_one_rate(cell.training);
+  if (const OrderKind order = cell.training.train.rule.order; order != OrderKind::iid && order != OrderKind::fresh)
+    throw RecipeError(
+        fmt::format("train.order = \"{}\": take \"iid\" or \"fresh\" and train.batch > 0, steps whose noise is "
+                    "independent; within epochs it is a bridge (experiment epoch-bridge)",
+                    recipe.text("train.order")));
   cell.replicas = recipe.integer("slice.replicas");
   cell.steps = recipe.integer("slice.steps");
   cell.burn_in = recipe.integer("slice.burn_in");

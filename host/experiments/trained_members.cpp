@@ -24,6 +24,35 @@ void require_whole_training(const TrainingCell& cell) {
                     cell.train.converged_loss));
 }
 
+void require_batch_noise_alone(const io::Recipe& recipe, const TrainingCell& cell) {
+  const auto need = [](bool fine, const std::string& what) {
+    if (!fine) throw RecipeError(what);
+  };
+  need(recipe.text("train.optimiser") == "sgd",
+       fmt::format("train.optimiser = \"{}\": take \"sgd\", without momentum, whose noise is that of its batches",
+                   recipe.text("train.optimiser")));
+  need(recipe.text("train.schedule") == "constant" && recipe.integer("train.warmup") == 0,
+       "train.schedule, train.warmup: take \"constant\" and 0, one learning rate throughout");
+  need(recipe.text("train.rate_unit") == "per-step",
+       fmt::format("train.rate_unit = \"{}\": take \"per-step\"", recipe.text("train.rate_unit")));
+  need(cell.train.rule.dropout_keep == 1 && cell.train.label_noise == 0 && cell.train.weight_decay == 0,
+       "train.dropout_keep, train.label_noise, train.weight_decay: set them to 1, 0 and 0, so that batches are all the "
+       "noise and the training loss all that is descended");
+}
+
+void require_one_rate(const TrainingCell& cell) {
+  double rate = 0;
+  for (const LayerScale& layer : cell.network().layers)
+    for (const double own : {layer.weight_rate, layer.bias_rate}) {
+      if (own > 0 && rate > 0 && own != rate)
+        throw RecipeError(
+            "relative learning rates of layers differ: eigenvectors of the Hessian are not modes of training; take "
+            "train.rate_scaling = \"plain\"");
+      if (own > 0) rate = own;
+    }
+  if (!(rate > 0)) throw RecipeError("model.train_layers: no parameter is trained");
+}
+
 CellPlan plan_training_rows(const TrainingCell& cell, const std::string& name, Index numbers, double bytes) {
   const double rows = 8.0 * static_cast<double>(cell.spec.replicates * numbers);
   CellPlan plan = plan_training_cell(cell, name, 12.0 * static_cast<double>(numbers));

@@ -11,6 +11,12 @@ namespace widelab::experiments {
 void require_training_set(const io::Recipe& recipe, const TrainingCell& cell);
 /// RecipeError for train.converged_loss, where training has to go on to its last step.
 void require_whole_training(const TrainingCell& cell);
+/// RecipeError unless training is plain SGD at one learning rate per step, and the draw of its batches all the noise:
+/// no momentum, schedule, dropout, label noise or weight decay.
+void require_batch_noise_alone(const io::Recipe& recipe, const TrainingCell& cell);
+/// RecipeError where relative learning rates of layers differ: eigenvectors of the Hessian are then no modes of
+/// training.
+void require_one_rate(const TrainingCell& cell);
 
 /// The plan of a cell that keeps `numbers` numbers of every network, and takes `bytes` more while it samples.
 CellPlan plan_training_rows(const TrainingCell& cell, const std::string& name, Index numbers, double bytes);

@@ -57,6 +57,7 @@ TEST_F(TransientFreezing, RefusalsNameTheKey) {
   expect_refused({"train.steps=70"}, {"train.steps", "70", "freezing.time"});
   expect_refused({"train.learning_rate=0"}, {"freezing.time", "train.learning_rate"});
   expect_refused({"train.optimiser=heavy-ball"}, {"train.optimiser", "heavy-ball", "sgd"});
+  expect_refused({"train.weight_decay=0.1"}, {"train.weight_decay"});
   expect_refused({"train.order=online"}, {"train.order", "online"});
   expect_refused({"freezing.branches=60"}, {"freezing.branches", "60", "80 steps"});
   expect_refused({"freezing.first=0.6"}, {"freezing.first", "0.6", "freezing.last", "0.5"});
