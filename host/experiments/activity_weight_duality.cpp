@@ -6,6 +6,7 @@
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -37,7 +38,7 @@ constexpr Named kDirections[kDirectionNumbers] = {
     {"correlation", "1", "c: correlation of both"},
     {"contribution", "1", "c sigma_g sigma_w: the direction's share of the gap"}};
 
-class ActivityWeightDuality : public Experiment {
+class ActivityWeightDuality : public SampledExperiment<make_duality_cell, plan_duality_cell, duality_task> {
  public:
   std::string question() const override { return "What is the generalisation gap made of, sharpness or size?"; }
 
@@ -60,15 +61,6 @@ class ActivityWeightDuality : public Experiment {
       if (key.path == "data.examples" || key.path == "data.target.wrong_labels") key.sweepable = true;
     schema.example_sweep = {{"batch", "[25, 100]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_duality_cell(make_duality_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(duality_task(make_duality_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

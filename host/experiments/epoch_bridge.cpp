@@ -10,6 +10,7 @@
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -70,7 +71,7 @@ class Networks {
   Samples networks_;
 };
 
-class EpochBridge : public Experiment {
+class EpochBridge : public SampledExperiment<make_bridge_cell, plan_bridge_cell, bridge_task> {
  public:
   std::string question() const override { return "What does sampling by epochs do to the noise of SGD?"; }
 
@@ -91,15 +92,6 @@ class EpochBridge : public Experiment {
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
     schema.example_sweep = {{"replica_order", "[\"epochs\", \"iid\"]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_bridge_cell(make_bridge_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(bridge_task(make_bridge_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

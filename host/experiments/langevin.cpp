@@ -12,6 +12,7 @@
 #include "host/experiments/langevin_summary.hpp"
 #include "host/experiments/recipe_model.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/verdicts.hpp"
 #include "host/theory/infinite_width.hpp"
 
@@ -168,7 +169,7 @@ class LangevinResult {
   std::vector<double> gibbs_mean_, gibbs_variance_, noise_, prior_, decay_, diverged_, draws_, verdict_;
 };
 
-class Langevin : public Experiment {
+class Langevin : public SampledExperiment<make_langevin_cell, plan_langevin_cell, langevin_task> {
  public:
   std::string question() const override {
     return "Do Langevin dynamics of networks sample the posterior that they are said to, and at which step size?";
@@ -197,15 +198,6 @@ class Langevin : public Experiment {
       if (key.path == "train.temperature") key.default_value = "0.5";  // without one there is no posterior
     schema.example_sweep = {{"width", "[16, 32, 64]"}, {"learning_rate", "[0.02, 0.04, 0.08]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_langevin_cell(make_langevin_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(langevin_task(make_langevin_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

@@ -10,6 +10,7 @@
 #include "host/experiments/observables.hpp"
 #include "host/experiments/phases_cell.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -37,7 +38,7 @@ constexpr const char* kBoundaries[kPhaseBoundaries] = {
     "least test error (end of I)", "first R_cw > 0 after it (beginning of III)", "last R_cw > 0 (end of III)",
     "95 % of wrong labels fitted after it (IV)"};
 
-class MislabelledPhases : public Experiment {
+class MislabelledPhases : public SampledExperiment<make_phases_cell, plan_phases_cell, phases_task> {
  public:
   std::string question() const override { return "In which order are right and wrong labels learned?"; }
 
@@ -60,15 +61,6 @@ class MislabelledPhases : public Experiment {
       if (key.path == "data.examples" || key.path == "data.target.wrong_labels") key.sweepable = true;
     schema.example_sweep = {{"wrong_labels", "[0.0, 0.3]"}, {"width", "[20, 50]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_phases_cell(make_phases_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(phases_task(make_phases_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

@@ -16,6 +16,7 @@
 #include "host/experiments/recipe_data.hpp"
 #include "host/experiments/recipe_model.hpp"
 #include "host/experiments/recipe_seeds.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/stationary_prediction.hpp"
 #include "host/experiments/verdicts.hpp"
 
@@ -169,7 +170,7 @@ class StationaryResult {
   std::vector<double> curvature_, stationary_, frozen_, small_step_, radius_, critical_, testable_, verdict_;
 };
 
-class SgdStationary : public Experiment {
+class SgdStationary : public SampledExperiment<make_stationary_cell, plan_stationary_cell, stationary_task> {
  public:
   std::string question() const override {
     return "Where does the noise of SGD lead on a loss that can be solved, and is it a temperature?";
@@ -194,15 +195,6 @@ class SgdStationary : public Experiment {
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
     schema.example_sweep = {{"learning_rate", "[0.02, 0.1]"}, {"batch", "[1, 4]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_stationary_cell(make_stationary_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(stationary_task(make_stationary_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

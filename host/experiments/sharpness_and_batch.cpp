@@ -7,6 +7,7 @@
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/sharpness_cell.hpp"
 
 namespace widelab::experiments {
@@ -33,7 +34,7 @@ constexpr const char* kMeasures[kFlatnessMeasures] = {
     "largest Hessian eigenvalue", "Hessian trace",      "batch sharpness",
     "rise, random directions",    "rise, unit by unit", "trace times squared weights"};
 
-class SharpnessAndBatch : public Experiment {
+class SharpnessAndBatch : public SampledExperiment<make_sharpness_cell, plan_sharpness_cell, sharpness_task> {
  public:
   std::string question() const override {
     return "Do small batches find flatter minima, and flatter in which measure?";
@@ -56,15 +57,6 @@ class SharpnessAndBatch : public Experiment {
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
     schema.example_sweep = {{"batch", "[10, 100]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_sharpness_cell(make_sharpness_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(sharpness_task(make_sharpness_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

@@ -13,6 +13,7 @@
 #include "host/experiments/freezing_cell.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -85,7 +86,7 @@ std::array<double, kExplained * kExplaining> collapse(const std::vector<Repeats>
   return out;
 }
 
-class TransientFreezing : public Experiment {
+class TransientFreezing : public SampledExperiment<make_freezing_cell, plan_freezing_cell, freezing_task> {
  public:
   std::string question() const override { return "When does the noise of SGD stop choosing the minimum?"; }
 
@@ -107,15 +108,6 @@ class TransientFreezing : public Experiment {
       schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
     schema.example_sweep = {{"batch", "[10, 50]"}, {"learning_rate", "[0.05, 0.2]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_freezing_cell(make_freezing_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(freezing_task(make_freezing_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {

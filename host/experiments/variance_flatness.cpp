@@ -11,6 +11,7 @@
 #include "host/experiments/flatness_cell.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -75,7 +76,7 @@ constexpr const char* kInvariance =
     "that "
     "exponents do not see; rescaling unit by unit changes them as well)";
 
-class VarianceFlatness : public Experiment {
+class VarianceFlatness : public SampledExperiment<make_flatness_cell, plan_flatness_cell, flatness_task> {
  public:
   std::string question() const override {
     return "Is the inverse relation of variance and flatness a law of SGD, or of window PCA?";
@@ -101,15 +102,6 @@ class VarianceFlatness : public Experiment {
       if (const auto own = values.find(key.path); own != values.end()) key.default_value = own->second;
     schema.example_sweep = {{"order", "[\"epochs\", \"iid\"]"}};
     return schema;
-  }
-
-  CellPlan plan(const RunSetup& setup, const io::Cell& at) const override {
-    return plan_flatness_cell(make_flatness_cell(setup, at), at.name);
-  }
-
-  std::unique_ptr<engine::SegmentedJob> make_job(const RunSetup& setup, const io::Cell& at,
-                                                 runtime::Backend& backend) const override {
-    return std::make_unique<SampleJob>(flatness_task(make_flatness_cell(setup, at), backend), at);
   }
 
   io::Result summarise(const RunSetup& setup, const CellReader& read) const override {
