@@ -26,8 +26,8 @@ constexpr double kShareOfFreeMemory = 0.8;
 constexpr double kCopiesOfResult = 4;
 // What the program comes to occupy after the plan: code and buffers of NetCDF and HDF5 from the first file on, ...
 constexpr double kLibraryBytes = 10e6;
-// ... and panels that BLAS packs, a thread: some 384 x (256 + 512) numbers (kUnitTile).
-constexpr double kBlasBytes = 1.5e6;
+// ... and, a thread, panels that BLAS packs, some 384 x (256 + 512) numbers, or a block of a kernel with its Grams.
+constexpr double kThreadBytes = 2.5e6;
 
 /// MemAvailable, the kernel's own estimate of what can be had without swapping; physical memory where it says nothing.
 double free_memory_bytes() {
@@ -72,7 +72,7 @@ RunPlan plan_cells(const Experiment& experiment, const RunSetup& setup, const st
   const double now = static_cast<double>(io::resident_memory_bytes()),
                reading = static_cast<double>(io::peak_memory_bytes()) - now;
   plan.peak_bytes =
-      now + kBlasBytes * setup.limits.workers + std::max(work, kLibraryBytes + std::max(in_result, result + reading));
+      now + kThreadBytes * setup.limits.workers + std::max(work, kLibraryBytes + std::max(in_result, result + reading));
   return plan;
 }
 

@@ -16,7 +16,8 @@ struct KernelTarget {
   bool symmetric = false;  ///< whole problem is symmetric: only blocks with row >= col are formed, and mirrored
 };
 
-/// Adds nothing: every entry of the pair's block is written once.
+/// Adds nothing: every entry of the pair's block is written. Products over chunks of kUnitTile units are summed in T,
+/// unit after unit, chunks in fp64: no bit depends on the blocks, on `parallel`, or on the instruction set.
 template <class T>
 void contract_kernel(const Network& network, const Signals<T>& a, const Signals<T>& b, const KernelTarget& target,
                      bool parallel);

@@ -7,20 +7,44 @@
 namespace widelab::cpu {
 namespace {
 
-/// z (N x fan_out) = m h W^T, tile by tile of output units; finish(first, count) follows each tile while it is in
+/// Rows of a product that one call of BLAS forms.
+constexpr Index kRowBlock = 256;
+
+/// body(first unit, count, first row, count) for every tile of kUnitTile units and, where the weights are at hand,
+/// every block of rows, in parallel; a drawn tile of weights (whole = true) meets all rows.
+template <class Body>
+void for_each_piece(Index units, Index rows, bool whole, bool parallel, const Body& body) {
+  const Index tiles = ceil_div(units, kUnitTile), piece = whole ? rows : kRowBlock;
+  parallel_for(tiles * ceil_div(rows, piece), parallel, [&](Index p) {
+    const Index unit = p % tiles * kUnitTile, row = p / tiles * piece;
+    body(unit, std::min(kUnitTile, units - unit), row, std::min(piece, rows - row));
+  });
+}
+
+/// c (rows x cols) = alpha a b + beta c, block by block of rows, so that no bit depends on the pieces.
+template <class T>
+void gemm_by_rows(Index rows, Index cols, Index inner, T alpha, Operand<T> a, Operand<T> b, T beta, T* c,
+                  Index c_stride) {
+  for (Index row = 0; row < rows; row += kRowBlock)
+    gemm(std::min(kRowBlock, rows - row), cols, inner, alpha, {a.data + row * a.stride, a.stride}, b, beta,
+         c + row * c_stride, c_stride);
+}
+
+/// z (N x fan_out) = m h W^T, piece by piece; finish(first unit, count, first row, count) follows each while it is in
 /// cache.
 template <class T, class Finish>
 void multiply_forward(const Network& network, WeightTiles<T>& weights, Index layer, MatrixView<const T> h,
                       bool parallel, T* z, const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
-  parallel_for(ceil_div(fan_out, kUnitTile), parallel, [&](Index t) {
-    const Index row = t * kUnitTile, rows = std::min(kUnitTile, fan_out - row);
-    Buffer<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(rows * fan_in) : 0);
-    const Operand<T> w = weights.tile(layer, row, rows, 0, fan_in, true, buffer.data());
-    gemm(h.rows, rows, fan_in, multiplier, {h.data, h.stride}, {w.data, w.stride, Op::transposed}, T(0), z + row,
-         fan_out);
-    finish(row, rows);
+  weights.hold(layer, parallel);
+  const bool drawn = weights.needs_buffer();
+  for_each_piece(fan_out, h.rows, drawn, parallel, [&](Index unit, Index units, Index row, Index rows) {
+    Buffer<T> buffer(drawn ? static_cast<std::size_t>(units * fan_in) : 0);
+    const Operand<T> w = weights.tile(layer, unit, units, 0, fan_in, buffer.data());
+    gemm_by_rows(rows, units, fan_in, multiplier, {h.row(row), h.stride}, {w.data, w.stride, Op::transposed}, T(0),
+                 z + row * fan_out + unit, fan_out);
+    finish(unit, units, row, rows);
   });
 }
 
@@ -30,15 +54,17 @@ void multiply_backward(const Network& network, WeightTiles<T>& weights, Index la
                        bool parallel, T* g, const Finish& finish) {
   const Index fan_in = network.shape.fan_in(layer), fan_out = network.shape.fan_out(layer);
   const T multiplier = static_cast<T>(network.layers[static_cast<std::size_t>(layer)].weight_multiplier);
-  parallel_for(ceil_div(fan_in, kUnitTile), parallel, [&](Index t) {
-    const Index col = t * kUnitTile, cols = std::min(kUnitTile, fan_in - col);
-    Buffer<T> buffer(weights.needs_buffer() ? static_cast<std::size_t>(std::min(kUnitTile, fan_out) * cols) : 0);
-    for (Index row = 0; row < fan_out; row += kUnitTile) {
-      const Index rows = std::min(kUnitTile, fan_out - row);
-      const Operand<T> w = weights.tile(layer, row, rows, col, cols, false, buffer.data());
-      gemm(rows_of_dz, cols, rows, multiplier, {dz + row, fan_out}, w, row == 0 ? T(0) : T(1), g + col, fan_in);
+  weights.hold(layer, parallel);
+  const bool drawn = weights.needs_buffer();
+  for_each_piece(fan_in, rows_of_dz, drawn, parallel, [&](Index col, Index cols, Index row, Index rows) {
+    Buffer<T> buffer(drawn ? static_cast<std::size_t>(std::min(kUnitTile, fan_out) * cols) : 0);
+    for (Index unit = 0; unit < fan_out; unit += kUnitTile) {
+      const Index units = std::min(kUnitTile, fan_out - unit);
+      const Operand<T> w = weights.tile(layer, unit, units, col, cols, buffer.data());
+      gemm_by_rows(rows, cols, units, multiplier, {dz + row * fan_out + unit, fan_out}, w, unit == 0 ? T(0) : T(1),
+                   g + row * fan_in + col, fan_in);
     }
-    finish(col, cols);
+    finish(col, cols, row, rows);
   });
 }
 
@@ -68,19 +94,22 @@ class Propagation {
       previous.swap(z);
       z.resize(static_cast<std::size_t>(n_ * n));
       make_room(l);
-      multiply_forward(network_, weights_, l, h, options_.parallel, z.data(), [&](Index first, Index count) {
-        add_bias(l, first, count, z.data());
-        if (shape_.is_residual(l)) add_stream(previous.data(), n, first, count, z.data());
+      const auto finish = [&](Index first, Index count, Index row, Index rows) {
+        add_bias(l, first, count, row, rows, z.data());
+        if (shape_.is_residual(l)) add_stream(previous.data(), n, first, count, row, rows, z.data());
         if (!shape_.layer_norm)
-          for (Index i = 0; i < n_; ++i) activate(l, i, first, count, z.data() + i * n + first);
-      });
+          for (Index i = row; i < row + rows; ++i) activate(l, i, first, count, z.data() + i * n + first);
+      };
+      multiply_forward(network_, weights_, l, h, options_.parallel, z.data(), finish);
       if (shape_.layer_norm) normalise(l, z.data());
       h = matrix_view<const T>(signals_.h[static_cast<std::size_t>(l)].data(), n_, n);
     }
     if (options_.outputs || of_loss_) {
       signals_.f.resize(static_cast<std::size_t>(n_ * shape_.outputs));
       multiply_forward(network_, weights_, shape_.depth(), h, options_.parallel, signals_.f.data(),
-                       [&](Index first, Index count) { add_bias(shape_.depth(), first, count, signals_.f.data()); });
+                       [&](Index first, Index count, Index row, Index rows) {
+                         add_bias(shape_.depth(), first, count, row, rows, signals_.f.data());
+                       });
     }
   }
 
@@ -99,9 +128,9 @@ class Propagation {
       const auto at = static_cast<std::size_t>(l);
       Buffer<T>& b = signals_.b[at];
       b.resize(static_cast<std::size_t>(rows_ * shape_.fan_out(l)));
-      const auto finish = [&](Index first, Index count) {
-        for (Index r = 0; r < rows_; ++r) through_slope(l, r, first, count, b.data());
-        if (!shape_.layer_norm) add_stream_signals(l, first, count, b.data());
+      const auto finish = [&](Index first, Index count, Index row, Index rows) {
+        for (Index r = row; r < row + rows; ++r) through_slope(l, r, first, count, b.data());
+        if (!shape_.layer_norm) add_stream_signals(l, first, count, row, rows, b.data());
       };
       if (l == depth - 1 && !of_loss_) {
         spread_readout(b.data(), finish);
@@ -127,22 +156,22 @@ class Propagation {
     }
   }
 
-  /// z += M b on units [first, first + count).
-  void add_bias(Index l, Index first, Index count, T* z) {
+  /// z += M b on units [first, first + count) of inputs [row, row + rows).
+  void add_bias(Index l, Index first, Index count, Index row, Index rows, T* z) {
     const LayerScale& scale = network_.layers[static_cast<std::size_t>(l)];
     if (scale.bias_multiplier == 0.0) return;
     const Index n = shape_.fan_out(l);
     Buffer<T> bias(static_cast<std::size_t>(count));
     weights_.biases(l, first, count, bias.data());
     const T multiplier = static_cast<T>(scale.bias_multiplier);
-    for (Index i = 0; i < n_; ++i)
+    for (Index i = row; i < row + rows; ++i)
       for (Index j = 0; j < count; ++j) z[i * n + first + j] += multiplier * bias[static_cast<std::size_t>(j)];
   }
 
-  /// z_{l+1} = z_l + alpha (branch) on units [first, first + count).
-  void add_stream(const T* stream, Index n, Index first, Index count, T* branch) const {
+  /// z_{l+1} = z_l + alpha (branch) on units [first, first + count) of inputs [row, row + rows).
+  void add_stream(const T* stream, Index n, Index first, Index count, Index row, Index rows, T* branch) const {
     const T alpha = static_cast<T>(shape_.residual);
-    for (Index i = 0; i < n_; ++i)
+    for (Index i = row; i < row + rows; ++i)
       for (Index j = i * n + first; j < i * n + first + count; ++j) branch[j] = stream[j] + alpha * branch[j];
   }
 
@@ -171,18 +200,18 @@ class Propagation {
   void spread_readout(T* b, const Finish& finish) {
     const Index depth = shape_.depth(), n = shape_.fan_in(depth), outputs = shape_.outputs;
     const T multiplier = static_cast<T>(network_.layers[static_cast<std::size_t>(depth)].weight_multiplier);
-    parallel_for(ceil_div(n, kUnitTile), options_.parallel, [&](Index t) {
-      const Index col = t * kUnitTile, cols = std::min(kUnitTile, n - col);
-      Buffer<T> buffer(weights_.needs_buffer() ? static_cast<std::size_t>(cols) : 0);
+    weights_.hold(depth, options_.parallel);
+    const bool drawn = weights_.needs_buffer();
+    for_each_piece(n, n_, drawn, options_.parallel, [&](Index col, Index cols, Index first, Index inputs) {
+      Buffer<T> buffer(drawn ? static_cast<std::size_t>(cols) : 0);
       for (Index o = 0; o < outputs; ++o) {
-        // Where f was not computed, the readout is drawn here for the first time.
-        const Operand<T> w = weights_.tile(depth, o, 1, col, cols, !options_.outputs, buffer.data());
-        for (Index i = 0; i < n_; ++i) {
+        const Operand<T> w = weights_.tile(depth, o, 1, col, cols, buffer.data());
+        for (Index i = first; i < first + inputs; ++i) {
           T* row = b + (i * outputs + o) * n + col;
           for (Index j = 0; j < cols; ++j) row[j] = multiplier * w.data[j];
         }
       }
-      finish(col, cols);
+      finish(col, cols, first * outputs, inputs * outputs);
     });
   }
 
@@ -199,11 +228,11 @@ class Propagation {
   }
 
   /// The residual stream's share of df/dz_l: df/dz_{l+1}.
-  void add_stream_signals(Index l, Index first, Index count, T* b) const {
+  void add_stream_signals(Index l, Index first, Index count, Index row, Index rows, T* b) const {
     if (!feeds_branch(l)) return;
     const Index n = shape_.fan_out(l);
     const T* above = signals_.b[static_cast<std::size_t>(l + 1)].data();
-    for (Index r = 0; r < rows_; ++r)
+    for (Index r = row; r < row + rows; ++r)
       for (Index j = r * n + first; j < r * n + first + count; ++j) b[j] += above[j];
   }
 
@@ -216,7 +245,7 @@ class Propagation {
         normalise_row_backward(signals_.normalised[at].data() + i * n,
                                signals_.inverse_sd[at][static_cast<std::size_t>(i)], n, b + (i * rows + o) * n);
     });
-    add_stream_signals(l, 0, n, b);
+    add_stream_signals(l, 0, n, 0, rows_, b);
   }
 
   const Network& network_;
