@@ -5,7 +5,6 @@
 #include "host/experiments/duality_cell.hpp"
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
@@ -49,16 +48,13 @@ class ActivityWeightDuality : public SampledExperiment<make_duality_cell, plan_d
     defaults.examples = 100;
     defaults.test_examples = 50;
     defaults.target = "classes";
-    io::Schema schema;
-    schema.experiment = "activity-weight-duality";
-    schema.description = question() +
-                         "\nEach test example is paired with the nearest training example of its class; the change of "
-                         "a layer's input is\nturned into one of its weights, exactly, and the gap is split along the "
-                         "layer's Hessian.";
-    for (const auto& keys : {all_training_keys(defaults), duality_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    for (io::KeySpec& key : schema.keys)
-      if (key.path == "data.examples" || key.path == "data.target.wrong_labels") key.sweepable = true;
+    io::Schema schema = io::make_schema(
+        "activity-weight-duality",
+        question() +
+            "\nEach test example is paired with the nearest training example of its class; the change of a layer's "
+            "input is turned into one of its weights, exactly, and the gap is split along the layer's Hessian.",
+        {all_training_keys(defaults), duality_keys()});
+    for (const char* path : {"data.examples", "data.target.wrong_labels"}) schema.key(path).sweepable = true;
     schema.example_sweep = {{"batch", "[25, 100]"}};
     return schema;
   }
@@ -84,14 +80,10 @@ class ActivityWeightDuality : public SampledExperiment<make_duality_cell, plan_d
                             Prediction::none());
     }
     io::Result result;
-    result.attributes = {
-        {"experiment", "activity-weight-duality"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions", describe_training(*setup.recipe) +
+    result.attributes =
+        training_attributes(setup, first.training, "networks",
                             "; changes of a layer's stored weights, of least norm; pairs: nearest training example of "
-                            "the same label; Hessian of the mean training loss; errors: over networks"}};
+                            "the same label; Hessian of the mean training loss; errors: over networks");
     result.axes = grid.axes();
     io::Axis axis;
     axis.name = "direction";

@@ -76,15 +76,12 @@ class CoordCheck : public Experiment {
     defaults.train.spacing = "list";
     defaults.train.observe_steps = "[1, 3, 10]";
     defaults.replicates = 32;
-    io::Schema schema;
-    schema.experiment = "coord-check";
-    schema.description =
-        question() +
-        "\nMean |z_l(t) - z_l(0)| of every layer and |f_t - f_0| over widths, with fitted exponents beside those of "
-        "the "
-        "table.\nWhere train.learning_rate is swept: the best rate at every width, by the loss at the last step.";
-    for (const auto& keys : {all_training_keys(defaults), width_fit_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema("coord-check",
+                                        question() +
+                                            "\nMean |z_l(t) - z_l(0)| of every layer and |f_t - f_0| over widths, with "
+                                            "fitted exponents beside those of the table. Where train.learning_rate is "
+                                            "swept: the best rate at every width, by the loss at the last step.",
+                                        {all_training_keys(defaults), width_fit_keys()});
     schema.example_sweep = {{"parametrization", "[\"ntk\", \"mup\"]"}, {"width", "[64, 128, 256, 512]"}};
     return schema;
   }

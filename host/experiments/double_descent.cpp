@@ -12,6 +12,7 @@
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/regression_cell.hpp"
 #include "host/experiments/regression_prediction.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/verdicts.hpp"
 #include "widelab/base/errors.hpp"
 
@@ -233,14 +234,12 @@ class DoubleDescent : public Experiment {
   }
 
   io::Schema schema() const override {
-    io::Schema schema;
-    schema.experiment = "double-descent";
-    schema.description = question() +
-                         "\nLeast squares on random features, tangent features and linear models: test and training "
-                         "error, norm, ensembles"
-                         "\nand the six terms of the variance, beside the deterministic equivalent at finite sizes.";
-    for (const auto& keys : {regression_keys(), seed_keys(200)})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema(
+        "double-descent",
+        question() +
+            "\nLeast squares on random features, tangent features and linear models: test and training error, norm, "
+            "ensembles and the six terms of the variance, beside the deterministic equivalent at finite sizes.",
+        {regression_keys(), seed_keys(200)});
     schema.example_sweep = {{"examples", "[150, 300]"}};
     return schema;
   }
@@ -262,9 +261,8 @@ class DoubleDescent : public Experiment {
     const CellGrid grid(setup.sweep);
     const RegressionCell first = make_regression_cell(setup, setup.sweep.cells.front());
     RiskSummary summary(setup, grid, first);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        summary.add(c, make_regression_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+    for_each_measured<make_regression_cell>(
+        setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { summary.add(c, cell, samples); });
     io::Result result;
     result.attributes = {
         {"experiment", "double-descent"},

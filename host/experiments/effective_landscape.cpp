@@ -24,19 +24,16 @@ class EffectiveLandscape : public Experiment {
     defaults.replicates = 64;
     defaults.examples = 100;
     defaults.test_examples = 0;
-    io::Schema schema;
-    schema.experiment = "effective-landscape";
-    schema.description =
-        question() +
-        "\nvalley: walkers along a line of minima of varying curvature beside exp(-2 L_SGD / (eta c_x)); [valley] and "
-        "[seeds]\nare all they read. network: replicas of trained networks in the plane of two Hessian eigenvectors, "
-        "-log P beside the loss.";
     io::KeySpec kind = io::make_key("landscape.kind", io::KeyType::text, "\"valley\"",
                                     "valley: two parameters, solved. network: a plane through trained networks.");
     kind.choices = {"valley", "network"};
-    for (const auto& keys :
-         {std::vector<io::KeySpec>{kind}, valley_keys(), slice_keys(), all_training_keys(defaults), {limit_fit_key()}})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("effective-landscape",
+                        question() +
+                            "\nvalley: walkers along a line of minima of varying curvature beside exp(-2 L_SGD / (eta "
+                            "c_x)); [valley] and [seeds] are all they read. network: replicas of trained networks in "
+                            "the plane of two Hessian eigenvectors, -log P beside the loss.",
+                        {{kind}, valley_keys(), slice_keys(), all_training_keys(defaults), {limit_fit_key()}});
     schema.example_sweep = {{"noise", "[\"proportional\", \"white\"]"}, {"along", "[0.1, 0.2]"}};
     return schema;
   }

@@ -9,7 +9,6 @@
 #include "host/experiments/bridge_cell.hpp"
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
@@ -81,15 +80,13 @@ class EpochBridge : public SampledExperiment<make_bridge_cell, plan_bridge_cell,
     defaults.replicates = 64;
     defaults.examples = 100;
     defaults.test_examples = 0;
-    io::Schema schema;
-    schema.experiment = "epoch-bridge";
-    schema.description =
-        question() +
-        "\nReplicas go on from one checkpoint and differ in the order of their batches alone; their variance along "
-        "leading\neigenvectors of the Hessian against the phase within an epoch, beside linear theory: a bridge for "
-        "shuffled epochs.";
-    for (const auto& keys : {all_training_keys(defaults), bridge_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("epoch-bridge",
+                        question() +
+                            "\nReplicas go on from one checkpoint and differ in the order of their batches alone; "
+                            "their variance along leading eigenvectors of the Hessian against the phase within an "
+                            "epoch, beside linear theory: a bridge for shuffled epochs.",
+                        {all_training_keys(defaults), bridge_keys()});
     schema.example_sweep = {{"replica_order", "[\"epochs\", \"iid\"]"}};
     return schema;
   }
@@ -107,16 +104,11 @@ class EpochBridge : public SampledExperiment<make_bridge_cell, plan_bridge_cell,
       if (const std::unique_ptr<io::ArrayFile> file = read(c)) all.add(c, cell, read_samples(*file));
     }
     io::Result result;
-    result.attributes = {
-        {"experiment", "epoch-bridge"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions",
-         describe_training(*setup.recipe) +
-             fmt::format("; {} replicas of each checkpoint (step {}); variances across replicas, of stored parameters, "
-                         "along eigenvectors of the Hessian of the mean training loss; errors: over networks",
-                         first.replicas, first.training.train.steps)}};
+    result.attributes = training_attributes(
+        setup, first.training, "networks",
+        fmt::format("; {} replicas of each checkpoint (step {}); variances across replicas, of stored parameters, "
+                    "along eigenvectors of the Hessian of the mean training loss; errors: over networks",
+                    first.replicas, first.training.train.steps));
     result.axes = grid.axes();
     all.write(first, result);
     return result;

@@ -110,13 +110,12 @@ class KernelDrift : public Experiment {
     defaults.train = {100, "gd", "1.0", "1/lambda_max", "auto", 6};
     defaults.examples = 8;
     defaults.test_examples = 4;
-    io::Schema schema;
-    schema.experiment = "kernel-drift";
-    schema.description = question() +
-                         "\n|Theta_t - Theta_0| / |Theta_0| and rms movement of input, hidden and readout weights, "
-                         "fitted over the width\nand held beside the powers that the parametrisation table predicts.";
-    for (const auto& keys : {all_training_keys(defaults), width_fit_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("kernel-drift",
+                        question() +
+                            "\n|Theta_t - Theta_0| / |Theta_0| and rms movement of input, hidden and readout weights, "
+                            "fitted over the width and held beside the powers that the parametrisation table predicts.",
+                        {all_training_keys(defaults), width_fit_keys()});
     schema.example_sweep = {{"width", "[64, 128, 256, 512]"}, {"depth", "[1, 2]"}};
     return schema;
   }

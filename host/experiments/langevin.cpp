@@ -184,18 +184,14 @@ class Langevin : public SampledExperiment<make_langevin_cell, plan_langevin_cell
     defaults.examples = 8;
     defaults.dimension = 4;
     defaults.test_examples = 4;
-    io::Schema schema;
-    schema.experiment = "langevin";
-    schema.description =
+    io::Schema schema = io::make_schema(
+        "langevin",
         question() +
-        "\nIndependent chains on U = (kappa / 2) sum (f - y)^2 + (lambda / 2) |theta|^2 at temperature T. Readout "
-        "alone "
-        "\n(model.train_layers): beside the exact law at the step size and the Gibbs law. All layers: beside the limit "
-        "of\ninfinite width, K (K + T / kappa)^-1 y. Swept learning rates are extrapolated to 0.";
-    for (const auto& keys : {all_training_keys(defaults), langevin_keys(), {limit_fit_key()}})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    for (io::KeySpec& key : schema.keys)
-      if (key.path == "train.temperature") key.default_value = "0.5";  // without one there is no posterior
+            "\nIndependent chains on U = (kappa / 2) sum (f - y)^2 + (lambda / 2) |theta|^2 at temperature T. Readout "
+            "alone (model.train_layers): beside the exact law at the step size and the Gibbs law. All layers: beside "
+            "the limit of infinite width, K (K + T / kappa)^-1 y. Swept learning rates are extrapolated to 0.",
+        {all_training_keys(defaults), langevin_keys(), {limit_fit_key()}});
+    schema.key("train.temperature").default_value = "0.5";  // without one there is no posterior
     schema.example_sweep = {{"width", "[16, 32, 64]"}, {"learning_rate", "[0.02, 0.04, 0.08]"}};
     return schema;
   }
@@ -204,10 +200,9 @@ class Langevin : public SampledExperiment<make_langevin_cell, plan_langevin_cell
     const CellGrid grid(setup.sweep);
     const LangevinCell first = make_langevin_cell(setup, setup.sweep.cells.front());
     LangevinResult collected(setup, grid, first);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        collected.add(c, make_langevin_cell(setup, setup.sweep.cells[c]), read_samples(*file),
-                      role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name));
+    for_each_measured<make_langevin_cell>(setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) {
+      collected.add(c, cell, samples, role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name));
+    });
     io::Result result;
     result.attributes = {{"experiment", "langevin"},
                          {"counted", "chains"},

@@ -24,27 +24,22 @@ class LazyGap : public Experiment {
     defaults.test_examples = 1000;
     defaults.replicates = 200;
     defaults.target = "gegenbauer";
-    io::Schema schema;
-    schema.experiment = "lazy-gap";
-    schema.description =
+    io::Schema schema = io::make_schema(
+        "lazy-gap",
         question() +
-        "\nOverlap with hidden directions, escape times and risk over hundreds of networks, each with examples of its "
-        "own;\nrandom-feature and tangent-feature regressions and the linearised networks beside them. Without biases "
-        "(model.sigma_b)\nReLU networks have no odd part but a linear one.";
-    for (const auto& keys : {gap_keys(), all_training_keys(defaults)})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    const std::map<std::string, std::string> values{{"data.target.coefficients", "[0.0, 0.0, 1.0]"},
-                                                    {"model.width", "64"},
-                                                    {"model.parametrization", "\"mup\""},
-                                                    {"train.batch", "16"},
-                                                    {"train.reduction", "\"mean\""},
-                                                    {"train.order", "\"iid\""}};
-    for (io::KeySpec& key : schema.keys) {
-      if (const auto own = values.find(key.path); own != values.end()) key.default_value = own->second;
-      if (key.path == "data.target.link" || key.path == "data.examples" || key.path == "data.dimension" ||
-          key.path == "data.law")
-        key.sweepable = true;
-    }
+            "\nOverlap with hidden directions, escape times and risk over hundreds of networks, each with examples of "
+            "its own; random-feature and tangent-feature regressions and the linearised networks beside them. Without "
+            "biases (model.sigma_b) ReLU networks have no odd part but a linear one.",
+        {gap_keys(), all_training_keys(defaults)});
+    const std::map<std::string, std::string> own{{"data.target.coefficients", "[0.0, 0.0, 1.0]"},
+                                                 {"model.width", "64"},
+                                                 {"model.parametrization", "\"mup\""},
+                                                 {"train.batch", "16"},
+                                                 {"train.reduction", "\"mean\""},
+                                                 {"train.order", "\"iid\""}};
+    for (const auto& [path, value] : own) schema.key(path).default_value = value;
+    for (const char* path : {"data.target.link", "data.examples", "data.dimension", "data.law"})
+      schema.key(path).sweepable = true;
     schema.example_sweep = {{"learner", "[\"network\", \"random-features\"]"},
                             {"link", "[\"hermite(1)\", \"hermite(2)\"]"}};
     return schema;

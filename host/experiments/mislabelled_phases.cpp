@@ -9,7 +9,6 @@
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/phases_cell.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
@@ -49,16 +48,13 @@ class MislabelledPhases : public SampledExperiment<make_phases_cell, plan_phases
     defaults.examples = 100;
     defaults.test_examples = 100;
     defaults.target = "classes";
-    io::Schema schema;
-    schema.experiment = "mislabelled-phases";
-    schema.description = question() +
-                         "\nNetworks on partly mislabelled data: alignment and relative strength of the gradients of "
-                         "both kinds of examples,\nseparability of their losses, and the epochs at which phases "
-                         "change. No prediction.";
-    for (const auto& keys : {all_training_keys(defaults), phases_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    for (io::KeySpec& key : schema.keys)
-      if (key.path == "data.examples" || key.path == "data.target.wrong_labels") key.sweepable = true;
+    io::Schema schema = io::make_schema(
+        "mislabelled-phases",
+        question() +
+            "\nNetworks on partly mislabelled data: alignment and relative strength of the gradients of both kinds of "
+            "examples, separability of their losses, and the epochs at which phases change. No prediction.",
+        {all_training_keys(defaults), phases_keys()});
+    for (const char* path : {"data.examples", "data.target.wrong_labels"}) schema.key(path).sweepable = true;
     schema.example_sweep = {{"wrong_labels", "[0.0, 0.3]"}, {"width", "[20, 50]"}};
     return schema;
   }
@@ -100,16 +96,11 @@ class MislabelledPhases : public SampledExperiment<make_phases_cell, plan_phases
                              std::vector<ObservableBuilder>& numbers, ObservableBuilder& boundary,
                              const std::vector<double>& share) {
     io::Result result;
-    result.attributes = {
-        {"experiment", "mislabelled-phases"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions",
-         describe_training(*setup.recipe) +
-             fmt::format("; numbers of an epoch: averages over {} times in it; gradients by all trained parameters, of "
-                         "single losses on the labels trained on; test labels are right; errors: over networks",
-                         first.snapshots)}};
+    result.attributes = training_attributes(
+        setup, first.training, "networks",
+        fmt::format("; numbers of an epoch: averages over {} times in it; gradients by all trained parameters, of "
+                    "single losses on the labels trained on; test labels are right; errors: over networks",
+                    first.snapshots));
     result.axes = grid.axes();
     io::Axis epoch, boundaries;
     epoch.name = "epoch";

@@ -94,15 +94,14 @@ class NtkDynamics : public Experiment {
     defaults.replicates = 500;
     defaults.examples = 6;
     defaults.test_examples = 4;
-    io::Schema schema;
-    schema.experiment = "ntk-dynamics";
-    schema.description =
-        question() +
-        "\nMean and covariance over networks at every observed step against discrete gradient descent in the infinite-"
-        "width\nlimit, with the 1/n correction estimated on the two smallest widths; each network against its own "
-        "linearisation,\nwith the infinite kernel and with its own; zero loss, least eigenvalue, rate of decay.";
-    for (const auto& keys : {all_training_keys(defaults), dynamics_keys(), width_fit_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("ntk-dynamics",
+                        question() +
+                            "\nMean and covariance over networks at every observed step against discrete gradient "
+                            "descent in the infinite-width limit, with the 1/n correction estimated on the two "
+                            "smallest widths; each network against its own linearisation, with the infinite kernel and "
+                            "with its own; zero loss, least eigenvalue, rate of decay.",
+                        {all_training_keys(defaults), dynamics_keys(), width_fit_keys()});
     schema.example_sweep = {{"width", "[64, 128, 256, 512]"}};
     return schema;
   }

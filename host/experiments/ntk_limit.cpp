@@ -109,14 +109,12 @@ class NtkLimit : public Experiment {
   std::string question() const override { return "How do finite networks approach their NNGP and NTK limits?"; }
 
   io::Schema schema() const override {
-    io::Schema schema;
-    schema.experiment = "ntk-limit";
-    schema.description = question() +
-                         "\nEvery kernel entry over an ensemble of random networks: mean, variance, third and fourth "
-                         "cumulant, each with its"
-                         "\nstandard error, beside the infinite-width kernel and the exact law at finite width.";
-    for (const auto& keys : {model_keys(), data_keys(6, 10), kernel_keys("weights", 2000), width_fit_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema(
+        "ntk-limit",
+        question() +
+            "\nEvery kernel entry over an ensemble of random networks: mean, variance, third and fourth cumulant, each "
+            "with its standard error, beside the infinite-width kernel and the exact law at finite width.",
+        {model_keys(), data_keys(6, 10), kernel_keys("weights", 2000), width_fit_keys()});
     schema.example_sweep = {{"width", "[16, 32, 64, 128, 256]"}, {"depth", "[1, 3]"}};
     return schema;
   }

@@ -115,14 +115,12 @@ class NtkMap : public Experiment {
   std::string question() const override { return "How strongly does the NTK of a deep network fluctuate?"; }
 
   io::Schema schema() const override {
-    io::Schema schema;
-    schema.experiment = "ntk-map";
-    schema.description = question() +
-                         "\nE[Theta^2]/E[Theta]^2 at one input over depth and width, against the closed form for ReLU "
-                         "networks; log-moments"
-                         "\nwhere the plain moments of a heavy-tailed kernel cannot be estimated.";
-    for (const auto& keys : {model_keys(), data_keys(1, 4), kernel_keys("law-exact", 20000)})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema(
+        "ntk-map",
+        question() +
+            "\nE[Theta^2]/E[Theta]^2 at one input over depth and width, against the closed form for ReLU networks; "
+            "log-moments where the plain moments of a heavy-tailed kernel cannot be estimated.",
+        {model_keys(), data_keys(1, 4), kernel_keys("law-exact", 20000)});
     schema.example_sweep = {{"width", "[10, 100, 1000]"}, {"depth", "[1, 4, 16]"}};
     return schema;
   }

@@ -13,6 +13,7 @@
 #include "host/experiments/recipe_model.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/recipe_target.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -87,15 +88,12 @@ class PoolRegression : public Experiment {
   }
 
   io::Schema schema() const override {
-    io::Schema schema;
-    schema.experiment = "pool-regression";
-    schema.description =
+    io::Schema schema = io::make_schema(
+        "pool-regression",
         question() +
-        "\nTraining sets are drawn with replacement from a pool of data.examples, and tested on all of "
-        "it, beside the\nequivalent fed with the eigen-system of the infinitely wide network's kernel "
-        "on the pool.";
-    for (const auto& keys : {pool_keys(), data_keys(1000, 20), target_keys("linear", 0), model_keys(), seed_keys(20)})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+            "\nTraining sets are drawn with replacement from a pool of data.examples, and tested on all of it, beside "
+            "the equivalent fed with the eigen-system of the infinitely wide network's kernel on the pool.",
+        {pool_keys(), data_keys(1000, 20), target_keys("linear", 0), model_keys(), seed_keys(20)});
     schema.example_sweep = {{"kernel", "[\"nngp\", \"ntk\"]"}};
     return schema;
   }
@@ -113,9 +111,8 @@ class PoolRegression : public Experiment {
     const CellGrid grid(setup.sweep);
     const PoolCell first = make_pool_cell(setup, setup.sweep.cells.front());
     PoolResult collected(grid, first);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        collected.add(c, make_pool_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+    for_each_measured<make_pool_cell>(
+        setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { collected.add(c, cell, samples); });
     io::Result result;
     const std::string what = first.kind == PoolCell::Kind::kernel
                                  ? "kernel ridge regression"

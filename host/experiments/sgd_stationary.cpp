@@ -183,16 +183,13 @@ class SgdStationary : public SampledExperiment<make_stationary_cell, plan_statio
     defaults.examples = 64;
     defaults.dimension = 6;
     defaults.test_examples = 0;
-    io::Schema schema;
-    schema.experiment = "sgd-stationary";
-    schema.description =
+    io::Schema schema = io::make_schema(
+        "sgd-stationary",
         question() +
-        "\nA readout is trained on fixed features from its minimiser on; chains differ in their noise alone. "
-        "Moments of\ne = w - w* beside the exact second-moment closure, eigenmode by eigenmode of the Hessian; "
-        "shuffled "
-        "epochs beside\nthe map of an epoch, averaged over orders of the examples.";
-    for (const auto& keys : {all_training_keys(defaults), stationary_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+            "\nA readout is trained on fixed features from its minimiser on; chains differ in their noise alone. "
+            "Moments of e = w - w* beside the exact second-moment closure, eigenmode by eigenmode of the Hessian; "
+            "shuffled epochs beside the map of an epoch, averaged over orders of the examples.",
+        {all_training_keys(defaults), stationary_keys()});
     schema.example_sweep = {{"learning_rate", "[0.02, 0.1]"}, {"batch", "[1, 4]"}};
     return schema;
   }
@@ -201,10 +198,9 @@ class SgdStationary : public SampledExperiment<make_stationary_cell, plan_statio
     const CellGrid grid(setup.sweep);
     const StationaryCell first = make_stationary_cell(setup, setup.sweep.cells.front());
     StationaryResult collected(grid, first);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        collected.add(c, make_stationary_cell(setup, setup.sweep.cells[c]), read_samples(*file),
-                      role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name));
+    for_each_measured<make_stationary_cell>(setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) {
+      collected.add(c, cell, samples, role_key(setup.seed, "bootstrap", setup.sweep.cells[c].name));
+    });
     io::Result result;
     result.attributes = {
         {"experiment", "sgd-stationary"},

@@ -6,7 +6,6 @@
 
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/sharpness_cell.hpp"
 
@@ -47,14 +46,13 @@ class SharpnessAndBatch : public SampledExperiment<make_sharpness_cell, plan_sha
     defaults.examples = 100;
     defaults.test_examples = 100;
     defaults.target = "classes";
-    io::Schema schema;
-    schema.experiment = "sharpness-and-batch";
-    schema.description = question() +
-                         "\nMeasures of flatness of trained networks beside their generalisation gap, each also for "
-                         "the same function with\nother parameters (a ReLU layer times alpha, the next over it): which "
-                         "measures change is said in the result.";
-    for (const auto& keys : {all_training_keys(defaults), sharpness_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("sharpness-and-batch",
+                        question() +
+                            "\nMeasures of flatness of trained networks beside their generalisation gap, each also for "
+                            "the same function with other parameters (a ReLU layer times alpha, the next over it): "
+                            "which measures change is said in the result.",
+                        {all_training_keys(defaults), sharpness_keys()});
     schema.example_sweep = {{"batch", "[10, 100]"}};
     return schema;
   }
@@ -110,15 +108,11 @@ class SharpnessAndBatch : public SampledExperiment<make_sharpness_cell, plan_sha
                              const std::vector<double>& invariant, const std::vector<double>& limit) {
     const SharpnessCell first = make_sharpness_cell(setup, setup.sweep.cells.front());
     io::Result result;
-    result.attributes = {
-        {"experiment", "sharpness-and-batch"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions", describe_training(*setup.recipe) +
+    result.attributes =
+        training_attributes(setup, first.training, "networks",
                             "; curvature of the mean training loss in stored parameters; the negative control "
                             "multiplies one layer and divides the next, which leaves every output as it is; errors: "
-                            "over networks"}};
+                            "over networks");
     result.axes = grid.axes();
     io::Axis measure;
     measure.name = "measure";

@@ -4,10 +4,9 @@
 
 #include <cmath>
 #include <limits>
-#include <memory>
 
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
 namespace {
@@ -150,24 +149,17 @@ io::Result summarise_slice(const RunSetup& setup, const CellReader& read) {
   const CellGrid grid(setup.sweep);
   const SliceCell first = make_slice_cell(setup, setup.sweep.cells.front());
   SliceResult collected(grid, first);
-  for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-    if (const std::unique_ptr<io::ArrayFile> file = read(c))
-      collected.add(c, make_slice_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+  for_each_measured<make_slice_cell>(
+      setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { collected.add(c, cell, samples); });
   io::Result result;
-  result.attributes = {
-      {"experiment", "effective-landscape"},
-      {"landscape", "network"},
-      {"counted", "networks"},
-      {"title", describe_network(*setup.recipe)},
-      {"data", first.training.data.train.description},
-      {"conventions",
-       describe_training(*setup.recipe) +
-           fmt::format(
-               "; {} replicas of each checkpoint (step {}), {} steps, the first {} left out; plane of Hessian "
-               "eigenvectors 0 (sharp) and {} (flat) of the mean training loss; places about the replicas' mean "
-               "of the moment; T_eff = h v of the sharp direction; potentials up to a constant, mean over visits "
-               "0; errors: over networks",
-               first.replicas, first.training.train.steps, first.steps, first.burn_in, first.flat)}};
+  result.attributes = training_attributes(
+      setup, first.training, "networks",
+      fmt::format("; {} replicas of each checkpoint (step {}), {} steps, the first {} left out; plane of Hessian "
+                  "eigenvectors 0 (sharp) and {} (flat) of the mean training loss; places about the replicas' mean "
+                  "of the moment; T_eff = h v of the sharp direction; potentials up to a constant, mean over visits "
+                  "0; errors: over networks",
+                  first.replicas, first.training.train.steps, first.steps, first.burn_in, first.flat));
+  result.attributes.push_back({"landscape", "network"});
   result.axes = grid.axes();
   collected.write(first, result);
   return result;

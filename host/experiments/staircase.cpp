@@ -194,14 +194,12 @@ class Staircase : public Experiment {
   }
 
   io::Schema schema() const override {
-    io::Schema schema;
-    schema.experiment = "staircase";
-    schema.description = question() +
-                         "\nLearning curves of kernel ridge regression, random features and tangent features, degree "
-                         "by degree, from the\nexact population risk, beside the deterministic equivalent at the same "
-                         "dimension.";
-    for (const auto& keys : {staircase_keys(), model_keys(), seed_keys(100)})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema(
+        "staircase",
+        question() +
+            "\nLearning curves of kernel ridge regression, random features and tangent features, degree by degree, "
+            "from the exact population risk, beside the deterministic equivalent at the same dimension.",
+        {staircase_keys(), model_keys(), seed_keys(100)});
     for (io::KeySpec& key : schema.keys)
       if (key.path == "seeds.replicates")
         key.doc = "Independent draws of inputs, label noise and weights in each cell.";

@@ -74,12 +74,9 @@ class Train : public Experiment {
     TrainingKeyDefaults defaults;
     defaults.examples = 64;
     defaults.test_examples = 64;
-    io::Schema schema;
-    schema.experiment = "train";
-    schema.description =
-        question() + "\nObservers at chosen steps, means over networks with standard errors; no prediction.";
-    for (const auto& keys : {all_training_keys(defaults), train_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema = io::make_schema(
+        "train", question() + "\nObservers at chosen steps, means over networks with standard errors; no prediction.",
+        {all_training_keys(defaults), train_keys()});
     schema.example_sweep = {{"width", "[64, 256]"}, {"learning_rate", "[0.01, 0.1]"}};
     return schema;
   }

@@ -8,7 +8,6 @@
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/observables.hpp"
 #include "host/experiments/observed_result.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/trained_cell.hpp"
 #include "widelab/model/param_layout.hpp"
 
@@ -43,16 +42,13 @@ class TrainedDoubleDescent : public Experiment {
     defaults.examples = 64;
     defaults.test_examples = 64;
     defaults.replicates = 16;
-    io::Schema schema;
-    schema.experiment = "trained-double-descent";
-    schema.description = question() +
-                         "\nRisk over width, examples, wrong labels and training time, split into bias and variances "
-                         "over crossed initial weights\nand training sets; the linearised model of the same networks "
-                         "beside it. No prediction.";
-    for (const auto& keys : {all_training_keys(defaults), companion_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    for (io::KeySpec& key : schema.keys)
-      if (key.path == "data.examples" || key.path == "data.target.wrong_labels") key.sweepable = true;
+    io::Schema schema = io::make_schema(
+        "trained-double-descent",
+        question() +
+            "\nRisk over width, examples, wrong labels and training time, split into bias and variances over crossed "
+            "initial weights and training sets; the linearised model of the same networks beside it. No prediction.",
+        {all_training_keys(defaults), companion_keys()});
+    for (const char* path : {"data.examples", "data.target.wrong_labels"}) schema.key(path).sweepable = true;
     schema.example_sweep = {{"width", "[4, 16, 64]"}, {"linearised", "[false, true]"}};
     return schema;
   }
@@ -102,14 +98,10 @@ class TrainedDoubleDescent : public Experiment {
       if (cell.linearised) add_distance(setup, read, cell, sink, c, distance);
     }
     io::Result result;
-    result.attributes = {{"experiment", "trained-double-descent"},
-                         {"counted", "blocks of four networks"},
-                         {"title", describe_network(*setup.recipe)},
-                         {"data", first.training.data.train.description},
-                         {"conventions", describe_training(*setup.recipe) +
-                                             "; losses of the result: mean over examples of |f - y|^2; variances over "
-                                             "blocks of two initial weights by two disjoint training sets, batch order "
-                                             "in the rest; test labels are right; relu'(0) = 0"}};
+    result.attributes = training_attributes(setup, first.training, "blocks of four networks",
+                                            "; losses of the result: mean over examples of |f - y|^2; variances over "
+                                            "blocks of two initial weights by two disjoint training sets, batch order "
+                                            "in the rest; test labels are right; relu'(0) = 0");
     result.axes = grid.axes();
     result.axes.push_back(step_axis(first.training.spec.observed));
     for (ObservableBuilder& builder : risks) result.observables.push_back(builder.take());

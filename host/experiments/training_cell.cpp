@@ -163,6 +163,15 @@ struct MemberMaker {
 
 }  // namespace
 
+io::Attributes training_attributes(const RunSetup& setup, const TrainingCell& first, const std::string& counted,
+                                   const std::string& conventions) {
+  return {{"experiment", setup.recipe->schema().experiment},
+          {"counted", counted},
+          {"title", describe_network(*setup.recipe)},
+          {"data", first.data.train.description},
+          {"conventions", describe_training(*setup.recipe) + conventions}};
+}
+
 void require_room(const io::Recipe& recipe, const DeviceLimits& limits, double bytes, const std::string& what) {
   if (limits.workspace_bytes > 0 && bytes > limits.workspace_bytes)
     throw PlanError(fmt::format(

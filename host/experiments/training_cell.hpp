@@ -43,6 +43,11 @@ struct TrainingCell {
 /// the targets do not suit the loss, and what make_learning_data and network_from throw.
 TrainingCell make_training_cell(const RunSetup& setup, const io::Cell& cell);
 
+/// What a result of trained networks says first: experiment, counted ("networks"), title, data, and conventions, those
+/// of training before `conventions` ("; errors: over networks").
+io::Attributes training_attributes(const RunSetup& setup, const TrainingCell& first, const std::string& counted,
+                                   const std::string& conventions);
+
 /// Before anything of that size is made: PlanError if `bytes` for `what` ("the examples") are more than may be used.
 void require_room(const io::Recipe& recipe, const DeviceLimits& limits, double bytes, const std::string& what);
 

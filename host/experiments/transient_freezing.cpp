@@ -6,13 +6,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <tuple>
 
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/freezing_cell.hpp"
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
@@ -97,15 +95,13 @@ class TransientFreezing : public SampledExperiment<make_freezing_cell, plan_free
     defaults.examples = 100;
     defaults.test_examples = 100;
     defaults.target = "classes";
-    io::Schema schema;
-    schema.experiment = "transient-freezing";
-    schema.description =
-        question() +
-        "\nNetworks are continued by full-batch descent from many times on; the freezing time is the first from which "
-        "on\nthey end in the basin of the last one. Over batch size and learning rate, beside flatness and test error. "
-        "No prediction.";
-    for (const auto& keys : {all_training_keys(defaults), freezing_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
+    io::Schema schema =
+        io::make_schema("transient-freezing",
+                        question() +
+                            "\nNetworks are continued by full-batch descent from many times on; the freezing time is "
+                            "the first from which on they end in the basin of the last one. Over batch size and "
+                            "learning rate, beside flatness and test error. No prediction.",
+                        {all_training_keys(defaults), freezing_keys()});
     schema.example_sweep = {{"batch", "[10, 50]"}, {"learning_rate", "[0.05, 0.2]"}};
     return schema;
   }
@@ -114,25 +110,19 @@ class TransientFreezing : public SampledExperiment<make_freezing_cell, plan_free
     const CellGrid grid(setup.sweep);
     const FreezingCell first = make_freezing_cell(setup, setup.sweep.cells.front());
     Collected all(grid, first);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        all.add(c, make_freezing_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+    for_each_measured<make_freezing_cell>(
+        setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { all.add(c, cell, samples); });
     io::Result result;
-    result.attributes = {
-        {"experiment", "transient-freezing"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions",
-         describe_training(*setup.recipe) +
-             fmt::format(
-                 "; times: learning rate times steps, T = {:g}; branches: full-batch descent at the same "
-                 "learning rate to the same T; one basin: Jaccard similarity of wrongly classified test "
-                 "examples >= {:g} with the last branch, at this and every later branch; a repeat that changes basin "
-                 "up to the last branch counts with that branch's time; repeats with training error above {:g} at the "
-                 "end are left out; flatness unit by unit, which rescaling ReLU layers without biases leaves as it is; "
-                 "errors: over repeats",
-                 setup.recipe->real("freezing.time"), first.similarity, first.train_error)}};
+    result.attributes = training_attributes(
+        setup, first.training, "networks",
+        fmt::format(
+            "; times: learning rate times steps, T = {:g}; branches: full-batch descent at the same "
+            "learning rate to the same T; one basin: Jaccard similarity of wrongly classified test "
+            "examples >= {:g} with the last branch, at this and every later branch; a repeat that changes basin "
+            "up to the last branch counts with that branch's time; repeats with training error above {:g} at the "
+            "end are left out; flatness unit by unit, which rescaling ReLU layers without biases leaves as it is; "
+            "errors: over repeats",
+            setup.recipe->real("freezing.time"), first.similarity, first.train_error));
     result.axes = grid.axes();
     all.write(first, result);
     return result;

@@ -7,6 +7,7 @@
 
 #include "host/experiments/axis_limits.hpp"
 #include "host/experiments/observables.hpp"
+#include "host/experiments/sampled_experiment.hpp"
 #include "host/experiments/valley_cell.hpp"
 
 namespace widelab::experiments {
@@ -144,9 +145,8 @@ io::Result summarise_valley(const RunSetup& setup, const CellReader& read) {
   const CellGrid grid(setup.sweep);
   const ValleyCell first = make_valley_cell(setup, setup.sweep.cells.front());
   ValleyResult collected(setup, grid, first);
-  for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-    if (const std::unique_ptr<io::ArrayFile> file = read(c))
-      collected.add(c, make_valley_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+  for_each_measured<make_valley_cell>(
+      setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { collected.add(c, cell, samples); });
   io::Result result;
   result.attributes = {
       {"experiment", "effective-landscape"},

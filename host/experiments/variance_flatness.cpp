@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <utility>
 
 #include "host/experiments/experiments.hpp"
 #include "host/experiments/flatness_cell.hpp"
 #include "host/experiments/observables.hpp"
-#include "host/experiments/recipe_model.hpp"
 #include "host/experiments/sampled_experiment.hpp"
 
 namespace widelab::experiments {
@@ -73,8 +71,7 @@ constexpr Named kReplicas[kReplicaNumbers] = {
 constexpr const char* kInvariance =
     "the e-fold width is a length of weights and no property of the function: multiplying a relu layer by alpha and "
     "dividing the next by it leaves every output unchanged and multiplies all widths of the layer by alpha (a factor "
-    "that "
-    "exponents do not see; rescaling unit by unit changes them as well)";
+    "that exponents do not see; rescaling unit by unit changes them as well)";
 
 class VarianceFlatness : public SampledExperiment<make_flatness_cell, plan_flatness_cell, flatness_task> {
  public:
@@ -88,18 +85,15 @@ class VarianceFlatness : public SampledExperiment<make_flatness_cell, plan_flatn
     defaults.replicates = 8;
     defaults.examples = 200;
     defaults.test_examples = 0;
-    io::Schema schema;
-    schema.experiment = "variance-flatness";
-    schema.description =
+    io::Schema schema = io::make_schema(
+        "variance-flatness",
         question() +
-        "\nOne hidden-to-hidden layer: PCA of its weights over a window of epochs against the e-fold width of the loss;"
-        "\nvariances across replicas that differ in their batches alone; and the same PCA of linear dynamics.";
-    for (const auto& keys : {all_training_keys(defaults), flatness_keys()})
-      schema.keys.insert(schema.keys.end(), keys.begin(), keys.end());
-    const std::map<std::string, std::string> values{
+            "\nOne hidden-to-hidden layer: PCA of its weights over a window of epochs against the e-fold width of the "
+            "loss; variances across replicas that differ in their batches alone; and the same PCA of linear dynamics.",
+        {all_training_keys(defaults), flatness_keys()});
+    const std::map<std::string, std::string> own{
         {"model.width", "16"}, {"model.depth", "2"}, {"train.batch", "10"}, {"train.reduction", "\"mean\""}};
-    for (io::KeySpec& key : schema.keys)
-      if (const auto own = values.find(key.path); own != values.end()) key.default_value = own->second;
+    for (const auto& [path, value] : own) schema.key(path).default_value = value;
     schema.example_sweep = {{"order", "[\"epochs\", \"iid\"]"}};
     return schema;
   }
@@ -115,30 +109,25 @@ class VarianceFlatness : public SampledExperiment<make_flatness_cell, plan_flatn
       modes = std::max(modes, cell.modes);
     }
     Collected all(grid, components, static_cast<std::size_t>(modes), first.epochs);
-    for (std::size_t c = 0; c < setup.sweep.cells.size(); ++c)
-      if (const std::unique_ptr<io::ArrayFile> file = read(c))
-        all.add(c, make_flatness_cell(setup, setup.sweep.cells[c]), read_samples(*file));
+    for_each_measured<make_flatness_cell>(
+        setup, read, [&](std::size_t c, const auto& cell, const Samples& samples) { all.add(c, cell, samples); });
     io::Result result;
-    result.attributes = {
-        {"experiment", "variance-flatness"},
-        {"counted", "networks"},
-        {"title", describe_network(*setup.recipe)},
-        {"data", first.training.data.train.description},
-        {"conventions",
-         describe_training(*setup.recipe) +
-             fmt::format(
-                 "; stored weights of layer {}, before every update; window of {} steps ({} epochs of the first "
-                 "cell) after the checkpoint, mean removed, sums over W - 1; loss, flatness and curvature: mean "
-                 "over the whole training set, at the end of the window along components and at the checkpoint "
-                 "along eigenvectors; {} replicas; exponents: least squares of logarithms, one a network, "
-                 "component 0 left out; errors: over networks",
-                 first.layer, first.window, first.window / first.steps_per_epoch(), first.replicas)},
-        {"precision",
-         fmt::format(
-             "rounding is a random walk of ulp^2 / 12 a step and weight: variances below {:g} times its own, in the "
-             "window (epochs: a bridge against a walk) or at the replicas' time, are NaN and counted",
-             kLeastResolution)},
-        {"invariance", kInvariance}};
+    result.attributes = training_attributes(
+        setup, first.training, "networks",
+        fmt::format("; stored weights of layer {}, before every update; window of {} steps ({} epochs of the first "
+                    "cell) after the checkpoint, mean removed, sums over W - 1; loss, flatness and curvature: mean "
+                    "over the whole training set, at the end of the window along components and at the checkpoint "
+                    "along eigenvectors; {} replicas; exponents: least squares of logarithms, one a network, "
+                    "component 0 left out; errors: over networks",
+                    first.layer, first.window, first.window / first.steps_per_epoch(), first.replicas));
+    result.attributes.insert(
+        result.attributes.end(),
+        {{"precision",
+          fmt::format(
+              "rounding is a random walk of ulp^2 / 12 a step and weight: variances below {:g} times its own, in the "
+              "window (epochs: a bridge against a walk) or at the replicas' time, are NaN and counted",
+              kLeastResolution)},
+         {"invariance", kInvariance}});
     result.axes = grid.axes();
     all.write(result);
     return result;

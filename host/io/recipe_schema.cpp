@@ -138,6 +138,20 @@ KeySpec make_key(std::string path, KeyType type, std::string default_value, std:
   return spec;
 }
 
+KeySpec& Schema::key(const std::string& path) {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const KeySpec& spec) { return spec.path == path; });
+  WIDELAB_REQUIRE(found != keys.end(), "the schema of " + experiment + " has no key " + path);
+  return *found;
+}
+
+Schema make_schema(std::string experiment, std::string description, const std::vector<std::vector<KeySpec>>& keys) {
+  Schema schema;
+  schema.experiment = std::move(experiment);
+  schema.description = std::move(description);
+  for (const std::vector<KeySpec>& group : keys) schema.keys.insert(schema.keys.end(), group.begin(), group.end());
+  return schema;
+}
+
 bool is_list(KeyType type) { return type >= KeyType::integer_list; }
 
 std::string allowed_values(const KeySpec& spec) {

@@ -42,7 +42,13 @@ struct Schema {
   std::vector<KeySpec> keys;
   /// Lines of the `[sweep]` table that `widelab init` writes: key, TOML list.
   std::vector<std::pair<std::string, std::string>> example_sweep;
+
+  /// ContractError for a path that the schema lacks.
+  KeySpec& key(const std::string& path);
 };
+
+/// A schema of all these keys, in this order.
+Schema make_schema(std::string experiment, std::string description, const std::vector<std::vector<KeySpec>>& keys);
 
 bool is_list(KeyType type);
 

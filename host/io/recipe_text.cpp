@@ -8,9 +8,21 @@
 namespace widelab::io {
 namespace {
 
+constexpr std::size_t kColumns = 120;
+
+/// Lines of text behind "# "; long ones are broken between words.
 void comment(std::ostream& out, const std::string& text) {
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) out << "# " << line << '\n';
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string row = "#";
+    for (std::string word; words >> word; row += ' ' + word)
+      if (row.size() + 1 + word.size() > kColumns && row.size() > 1) {
+        out << row << '\n';
+        row = "#";
+      }
+    out << row << '\n';
+  }
 }
 
 void heading(std::ostream& out, const Schema& schema) {
