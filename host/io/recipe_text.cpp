@@ -25,6 +25,10 @@ void comment(std::ostream& out, const std::string& text) {
   }
 }
 
+std::string without_full_stop(const std::string& text) {
+  return text.ends_with('.') && !text.ends_with("..") ? text.substr(0, text.size() - 1) : text;
+}
+
 void heading(std::ostream& out, const Schema& schema) {
   comment(out, schema.description);
   out << "schema = " << kRecipeSchema << "\nexperiment = " << toml_literal(Value(schema.experiment)) << '\n';
@@ -47,7 +51,7 @@ void write_tables(std::ostream& out, const Schema& schema, const Line& line) {
     if (!table.empty()) out << "\n[" << table << "]\n";
     for (const KeySpec& spec : schema.keys) {
       if (table_of(spec.path) != table) continue;
-      comment(out, spec.doc + (spec.doc.empty() ? "" : "; ") + allowed_values(spec));
+      comment(out, without_full_stop(spec.doc) + (spec.doc.empty() ? "" : "; ") + allowed_values(spec));
       out << line(spec) << '\n';
     }
   }
@@ -108,8 +112,12 @@ std::string commented_recipe(const Schema& schema) {
     if (spec.sweepable) sweepable += (sweepable.empty() ? "" : ", ") + sweep_label(schema, spec.path);
   }
   if (sweepable.empty()) return out.str();
-  out << "\n# Lists here form a product; zip = [\"a\", \"b\"] makes two lists of one length advance together.\n"
-      << "# Keys that can be swept: " << sweepable << "\n[sweep]\n";
+  out << '\n';
+  comment(out,
+          "Lists here form a product; zip = [\"a\", \"b\"] makes two lists of one length advance together.\n"
+          "Keys that can be swept: " +
+              sweepable);
+  out << "[sweep]\n";
   for (const auto& [name, values] : schema.example_sweep) out << name << " = " << values << '\n';
   return out.str();
 }
