@@ -9,37 +9,12 @@
 #include <limits>
 #include <map>
 
+#include "host/engine/online_feed.hpp"
 #include "widelab/base/contract.hpp"
 #include "widelab/base/errors.hpp"
 
 namespace widelab::engine {
 namespace {
-
-// Samples of a stream that are in memory at once, in numbers.
-constexpr double kOnlineNumbers = 4e6;
-
-struct StreamUse {
-  Index least = 0, most = 0;  ///< batch sizes of the members that use the stream
-};
-
-std::map<Index, StreamUse> stream_uses(const std::vector<MemberSettings>& members) {
-  std::map<Index, StreamUse> uses;
-  for (const MemberSettings& member : members) {
-    StreamUse& use = uses.try_emplace(member.dataset, StreamUse{member.batch, member.batch}).first->second;
-    use.least = std::min(use.least, member.batch);
-    use.most = std::max(use.most, member.batch);
-  }
-  return uses;
-}
-
-/// The samples that steps first .. last - 1 of all users need.
-TrainSet stream_part(const OnlineSamples& online, Index dataset, const StreamUse& use, StepRange steps) {
-  const Index begin = steps.first * use.least, end = steps.last * use.most;
-  TrainSet set = online(dataset, begin, end - begin);
-  WIDELAB_REQUIRE(set.examples == end - begin, "an online stream gave another number of samples than asked for");
-  set.origin = begin;
-  return set;
-}
 
 const io::NamedArray& find_array(const io::ArrayFile& file, const std::string& name) {
   for (const io::NamedArray& array : file.arrays)
@@ -82,6 +57,7 @@ struct TrainingJob::Batch {
   Index first_replicate = 0, count = 0;
   std::vector<MemberSettings> settings;
   std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<OnlineFeed> feed;  ///< order online
   std::size_t times = 0;             ///< observed steps recorded
   std::vector<double> record;        ///< count x times x entries
   std::vector<MemberStatus> status;  ///< as reported: the trainer's, or what an observer found
@@ -168,11 +144,10 @@ void TrainingJob::begin_batch(Index count) {
   task.engine = cost_.plan.engine;
   task.window = cost_.plan.window;
   task.limits.workspace_bytes *= 1 - kBatchShareOfMemory;
-  if (spec_.online)
-    for (const auto& [dataset, use] : stream_uses(batch->settings)) {
-      WIDELAB_REQUIRE(dataset >= 0 && dataset < static_cast<Index>(task.datasets.size()), "a stream does not exist");
-      task.datasets[static_cast<std::size_t>(dataset)] = stream_part(spec_.online, dataset, use, {0, 1});
-    }
+  if (spec_.online) {
+    batch->feed = std::make_unique<OnlineFeed>(spec_.online, batch->settings, spec_.observed.back());
+    batch->feed->begin(task);
+  }
   batch->trainer = std::make_unique<Trainer>(backend_, std::move(task));
   batch->status.resize(static_cast<std::size_t>(count));
   batch->record.resize(static_cast<std::size_t>(count * cost_.entries) * spec_.observed.size());
@@ -182,22 +157,10 @@ void TrainingJob::begin_batch(Index count) {
 
 void TrainingJob::train_to(Index step) {
   Trainer& trainer = *batch_->trainer;
-  if (spec_.online) {
-    const MlpShape& shape = spec_.task.network.shape;
-    const auto uses = stream_uses(batch_->settings);
-    Index most = 1;
-    for (const auto& [dataset, use] : uses) most = std::max(most, use.most);
-    const double numbers = static_cast<double>((shape.input_dim + shape.outputs) * most);
-    const Index piece = std::max<Index>(1, static_cast<Index>(kOnlineNumbers / numbers));
-    while (trainer.step() < step) {
-      const StepRange steps{trainer.step(), std::min(step, trainer.step() + piece)};
-      for (const auto& [dataset, use] : uses)
-        trainer.replace_dataset(dataset, stream_part(spec_.online, dataset, use, steps));
-      trainer.run_to(steps.last);
-    }
-  } else {
+  if (batch_->feed)
+    batch_->feed->run_to(trainer, step);
+  else
     trainer.run_to(step);
-  }
   for (Index m = 0; m < batch_->count; ++m)
     if (batch_->running(m)) batch_->status[static_cast<std::size_t>(m)] = trainer.status()[static_cast<std::size_t>(m)];
 }

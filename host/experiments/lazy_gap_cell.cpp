@@ -47,36 +47,6 @@ void check_features(const io::Recipe& recipe, const GapCell& cell) {
       recipe.text("gap.learner")));
 }
 
-/// Every network reads its own part of the law: `length` examples after those of the network before it.
-void give_own_streams(const io::Recipe& recipe, GapCell& cell) {
-  engine::TrainingSpec& spec = cell.training.spec;
-  const double length = static_cast<double>(spec.observed.back()) * static_cast<double>(cell.training.train.batch);
-  const double last = static_cast<double>(recipe.integer("data.examples") + recipe.integer("data.test_examples")) +
-                      static_cast<double>(spec.replicates) * length;
-  if (last > static_cast<double>(std::numeric_limits<std::uint32_t>::max()))
-    throw RecipeError(fmt::format(
-        "train.order = \"online\": {} networks of {:.3g} examples each are more than the 2^32 that one seed numbers: "
-        "less of train.steps, train.batch or seeds.replicates",
-        spec.replicates, length));
-  cell.examples = static_cast<Index>(length);
-  spec.online = [law = spec.online, stride = cell.examples](Index dataset, Index first, Index count) {
-    engine::TrainSet part = law(dataset, dataset * stride + first, count);
-    part.origin = first;
-    return part;
-  };
-  const double numbers = static_cast<double>((cell.test().dimension + 1) * cell.training.train.batch);
-  spec.steps_at_once = std::max<Index>(1, static_cast<Index>(kStreamNumbers / numbers));
-}
-
-/// What stands for a stream before its first part.
-engine::TrainSet first_example(const data::Dataset& set) {
-  engine::TrainSet one;
-  one.examples = 1;
-  one.inputs.assign(set.inputs.begin(), set.inputs.begin() + set.dimension);
-  one.targets.assign(1, set.targets.front());
-  return one;
-}
-
 /// Of a network, of the companion of its linearisation, and of both where outputs are centred: the share of the outputs
 /// at the start that is taken off, and what is added to the targets in units of the outputs of the network as drawn.
 double first_share(const GapCell& cell) { return cell.centred ? 1 : 1 - cell.gamma; }
@@ -155,7 +125,17 @@ GapCell make_gap_cell(const RunSetup& setup, const io::Cell& at) {
   engine::TrainingSpec& spec = cell.training.spec;
   cell.online = cell.training.train.rule.order == OrderKind::online;
   cell.examples = cell.training.data.train.examples;
-  if (cell.online) give_own_streams(recipe, cell);
+  if (cell.online) {
+    cell.examples = give_own_streams(recipe, cell.training);
+    const double numbers = static_cast<double>((cell.test().dimension + 1) * cell.training.train.batch);
+    spec.steps_at_once = std::max<Index>(1, static_cast<Index>(kStreamNumbers / numbers));
+  } else {
+    spec.member = [member = spec.member](std::uint32_t replicate) {
+      MemberSettings settings = member(replicate);
+      settings.dataset = replicate;
+      return settings;
+    };
+  }
   cell.regressions = recipe.integer("gap.regressions");
   cell.regression_examples = std::min<Index>(cell.examples, recipe.integer("gap.regression_examples"));
   cell.ridge = recipe.real("gap.ridge");
@@ -163,11 +143,6 @@ GapCell make_gap_cell(const RunSetup& setup, const io::Cell& at) {
   cell.isotropic_start = recipe.text("model.init") == "normal";
   cell.sphere_inputs = recipe.text("data.law") == "sphere" && recipe.texts("data.preprocessing").empty();
   if (cell.regression()) check_features(recipe, cell);
-  spec.member = [member = spec.member](std::uint32_t replicate) {
-    MemberSettings settings = member(replicate);
-    settings.dataset = replicate;
-    return settings;
-  };
   spec.members_at_once = kMembersAtOnce;
   observe(cell);
   return cell;
@@ -176,9 +151,7 @@ GapCell make_gap_cell(const RunSetup& setup, const io::Cell& at) {
 std::unique_ptr<engine::SegmentedJob> make_gap_training(const RunSetup& setup, const io::Cell& at, GapCell cell,
                                                         runtime::Backend& backend) {
   engine::TrainingSpec& spec = cell.training.spec;
-  if (cell.online)
-    spec.task.datasets.assign(static_cast<std::size_t>(spec.replicates), first_example(cell.training.data.train));
-  else
+  if (!cell.online)
     for (const data::Dataset& set : more_training_sets(io::at_cell(*setup.recipe, at), setup.seed, spec.replicates - 1))
       spec.task.datasets.push_back(train_set(set));
   const Network original = spec.task.network;

@@ -25,8 +25,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kTheory =
-    "second-moment closure of linear regression on this data set, exact at any step size and at every step; shuffled "
-    "epochs: the map of an epoch, to within the error of sampled orders";
+    "second-moment closure of linear regression on this data set, or on Gaussian inputs without end (online), exact at "
+    "any step size and at every step; shuffled epochs: the map of an epoch, to within the error of sampled orders";
 
 constexpr double kTailShares[] = {0.001, 0.003, 0.01};
 
@@ -53,7 +53,9 @@ class StationaryResult {
         mean_(grid, "mode_mean", "1", "E e_i", kTheory, "mode", modes_),
         kurtosis_(grid, "mode_kurtosis", "1", "E e_i^4 / (E e_i^2)^2 - 3", "none", "mode", modes_),
         tail_(grid, "tail_exponent", "1", "alpha of P(|e| > t) ~ t^-alpha, Hill's estimate from the largest |e|",
-              "exponent at which a step's factor has mean one (Kesten 1973): one direction, batches of one example",
+              "exponent at which a step's factor has mean one (Kesten 1973): one direction and batches of one example, "
+              "or "
+              "isotropic inputs online",
               "tail_share", std::size(kTailShares)),
         along_(grid, "autocovariance", "1", "E e_t.e_{t + lag}", kTheory, "lag", first.lags.size()),
         curvature_(grid.size() * modes_, kNaN),
@@ -101,7 +103,7 @@ class StationaryResult {
     critical_[grid_.position(c)] = predicted.critical_learning_rate;
     const auto first = predicted.numbers.begin() + cell.product(0, 0),
                last = predicted.numbers.begin() + cell.product(cell.dimension(), 0);
-    if (predicted.mean_square_radius >= 1 || predicted.tail_exponent <= 4) {
+    if (predicted.mean_square_radius >= 1 || predicted.least_tail_exponent <= 4) {
       testable_[grid_.position(c)] = 0;
       return;
     }

@@ -6,8 +6,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 
+#include "host/engine/online_feed.hpp"
 #include "host/experiments/recipe_seeds.hpp"
 #include "host/experiments/trained_members.hpp"
 #include "host/theory/sgd_epochs.hpp"
@@ -93,13 +95,15 @@ engine::TrainTask chains(const StationaryCell& cell, Index first, Index count) {
 }
 
 void measure(const StationaryCell& cell, runtime::Backend& backend, Index first, Index count, double* rows) {
-  const theory::RegressionNoise noise = cell.regression.noise();
-  const theory::Eigenbasis& basis = noise.quadratic().basis();
-  engine::Trainer trainer(backend, chains(cell, first, count));
+  const theory::Eigenbasis basis = cell.regression.modes();
+  engine::TrainTask task = chains(cell, first, count);
+  std::optional<engine::OnlineFeed> feed;
+  if (cell.online()) feed.emplace(cell.training.spec.online, task.members, cell.steps()).begin(task);
+  engine::Trainer trainer(backend, std::move(task));
   std::vector<ChainSums> sums(static_cast<std::size_t>(count), ChainSums(cell, basis));
   for (Index step = 0; step <= cell.steps(); ++step) {
     if (step <= cell.burn_in && !std::binary_search(cell.observed.begin(), cell.observed.end(), step)) continue;
-    trainer.run_to(step);
+    feed ? feed->run_to(trainer, step) : trainer.run_to(step);
     for (Index m = 0; m < count; ++m)
       if (trainer.status()[static_cast<std::size_t>(m)].status == TrainStatus::running)
         sums[static_cast<std::size_t>(m)].see(step, trainer.parameters(m));
@@ -149,7 +153,12 @@ StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
   cell.training = make_training_cell(setup, at);
   require_whole_training(cell.training);
   cell.training.init_key = role_key(setup.seed, "init", "");  // all cells have the same features
-  cell.regression = readout_regression(recipe, cell.training);
+  if (cell.training.train.rule.order == OrderKind::online) {
+    cell.regression = online_regression(recipe, setup.seed, cell.training);
+    give_own_streams(recipe, cell.training);
+  } else {
+    cell.regression = readout_regression(recipe, cell.training);
+  }
   if (cell.dimension() > kMostDirections)
     throw RecipeError(fmt::format("model.width = {}: at most {}, whose squares are moments of every chain",
                                   cell.dimension(), kMostDirections));

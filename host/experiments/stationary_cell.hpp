@@ -31,6 +31,7 @@ struct StationaryCell {
   Index steps() const { return training.train.steps; }
   Index tail_step(Index time) const { return burn_in + (time + 1) * (steps() - burn_in) / tail_times; }
   bool shuffled() const { return training.train.rule.order == OrderKind::epochs; }
+  bool online() const { return regression.population.has_value(); }
   Index steps_per_epoch() const { return training.data.train.examples / training.spec.member(0).batch; }
 
   // Columns of a chain's row.

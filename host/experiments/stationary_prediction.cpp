@@ -1,15 +1,18 @@
 #include "host/experiments/stationary_prediction.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "host/experiments/stationary_epochs.hpp"
 #include "host/theory/sgd_online.hpp"
+#include "widelab/base/errors.hpp"
 
 namespace widelab::experiments {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
 
 double trace(const std::vector<double>& matrix, Index d) {
   double sum = 0;
@@ -83,23 +86,85 @@ double tail_of(const StationaryCell& cell, const theory::RegressionNoise& noise)
   return std::isfinite(alpha) ? alpha : kNaN;
 }
 
+/// Kesten's exponent of isotropic inputs of the largest variance: infinite where it is beyond what can be seen, 0 where
+/// there is no stationary law.
+double isotropic_tail(const theory::OnlineRegression& law) {
+  const double most = *std::max_element(law.input_variances.begin(), law.input_variances.end());
+  try {
+    return theory::kesten_exponent(
+        {law.learning_rate, most, law.batch, static_cast<Index>(law.input_variances.size())});
+  } catch (const RecipeError&) {
+    return law.learning_rate < theory::online_critical_rate(law.input_variances, law.batch) ? kInfinity : 0;
+  }
+}
+
+/// Streams: modes stay uncorrelated, so that variances are all there is.
+void predict_online(const StationaryCell& cell, StationaryPrediction& out) {
+  const theory::OnlineRegression law = cell.regression.online();
+  const std::vector<double>& h = law.input_variances;
+  const auto number = [&](Index column) -> double& { return out.numbers[static_cast<std::size_t>(column)]; };
+  const Index d = cell.dimension();
+  const auto [least, most] = std::minmax_element(h.begin(), h.end());
+  out.least_tail_exponent = isotropic_tail(law);
+  if (*most - *least <= 1e-9 * *most && std::isfinite(out.least_tail_exponent) && out.least_tail_exponent > 0)
+    out.tail_exponent = out.least_tail_exponent;
+  out.mean_square_radius = theory::online_mean_square_radius(law);
+  out.critical_learning_rate = theory::online_critical_rate(h, law.batch) / cell.regression.sgd.training.curvature;
+  std::vector<double> now(h.size()), sum(h.size());
+  std::size_t time = 0;
+  const auto excess = [&](const std::vector<double>& variances) {
+    return 0.5 * std::inner_product(h.begin(), h.end(), variances.begin(), 0.0);
+  };
+  for (Index step = 0; step <= cell.steps(); ++step) {
+    if (step > 0) now = theory::online_after(law, now);
+    if (time < cell.observed.size() && cell.observed[time] == step) number(cell.excess_at(time++)) = excess(now);
+    for (std::size_t i = 0; step > cell.burn_in && i < h.size(); ++i) sum[i] += now[i];
+    for (std::size_t k = 0; k < cell.lags.size(); ++k) {
+      if (step != cell.steps() - cell.lags[k]) continue;
+      double along = 0;
+      for (std::size_t i = 0; i < h.size(); ++i)
+        along += std::pow(1 - law.learning_rate * h[i], static_cast<double>(cell.lags[k])) * sum[i];
+      number(cell.along(k)) = along / static_cast<double>(step - cell.burn_in);
+    }
+  }
+  for (double& s : sum) s /= static_cast<double>(cell.steps() - cell.burn_in);
+  for (Index i = 0; i < d; ++i) {
+    number(cell.mean(i)) = 0;
+    for (Index j = 0; j <= i; ++j) number(cell.product(i, j)) = i == j ? sum[static_cast<std::size_t>(i)] : 0;
+  }
+  number(cell.excess()) = excess(sum);
+  if (!out.stable()) return;
+  out.stationary_variance = theory::online_stationary(law).variances;
+  for (std::size_t i = 0; i < h.size(); ++i) {
+    const double noise = law.learning_rate * h[i] * law.label_noise / static_cast<double>(law.batch);  // eta C_ii
+    out.small_step[i] = noise / 2;
+    out.frozen_variance[i] = noise / (h[i] * (2 - law.learning_rate * h[i]));
+  }
+}
+
 }  // namespace
 
 StationaryPrediction predict_stationary(const StationaryCell& cell) {
-  const theory::RegressionNoise noise = cell.regression.noise();
   const Index d = cell.dimension();
   StationaryPrediction out;
   out.numbers.assign(static_cast<std::size_t>(cell.numbers()), kNaN);
   out.frozen_variance.assign(static_cast<std::size_t>(d), kNaN);
   out.small_step = out.stationary_variance = out.frozen_variance;
   out.tail_exponent = kNaN;
-  out.curvature = noise.quadratic().basis().values();
+  out.least_tail_exponent = kInfinity;
+  out.curvature = cell.regression.modes().values();
   out.errors.assign(out.numbers.size(), 0.0);
+  if (cell.online()) {
+    predict_online(cell, out);
+    return out;
+  }
+  const theory::RegressionNoise noise = cell.regression.noise();
   if (cell.shuffled()) {
     predict_epochs(cell, noise, out);
     return out;
   }
   out.tail_exponent = tail_of(cell, noise);
+  if (std::isfinite(out.tail_exponent)) out.least_tail_exponent = out.tail_exponent;
   out.mean_square_radius = noise.mean_square_radius();
   out.critical_learning_rate = noise.critical_learning_rate();
   predict_way(cell, noise, out.numbers);

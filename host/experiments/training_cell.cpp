@@ -255,6 +255,36 @@ TrainingCell make_training_cell(const RunSetup& setup, const io::Cell& cell) {
   return out;
 }
 
+Index give_own_streams(const io::Recipe& recipe, TrainingCell& cell) {
+  engine::TrainingSpec& spec = cell.spec;
+  const double length = static_cast<double>(spec.observed.back()) * static_cast<double>(spec.member(0).batch);
+  const double last = static_cast<double>(recipe.integer("data.examples") + recipe.integer("data.test_examples")) +
+                      static_cast<double>(spec.replicates) * length;
+  if (last > static_cast<double>(std::numeric_limits<std::uint32_t>::max()))
+    throw RecipeError(fmt::format(
+        "train.order = \"online\": {} networks of {:.3g} examples each are more than the 2^32 that one seed numbers: "
+        "less of train.steps, train.batch or seeds.replicates",
+        spec.replicates, length));
+  const auto stride = static_cast<Index>(length);
+  spec.online = [law = spec.online, stride](Index dataset, Index first, Index count) {
+    engine::TrainSet part = law(dataset, dataset * stride + first, count);
+    part.origin = first;
+    return part;
+  };
+  spec.member = [member = spec.member](std::uint32_t replicate) {
+    MemberSettings settings = member(replicate);
+    settings.dataset = replicate;
+    return settings;
+  };
+  // What stands for a stream before its first part.
+  engine::TrainSet one = train_set(cell.data.train);
+  one.examples = 1;
+  one.inputs.resize(static_cast<std::size_t>(cell.data.train.dimension));
+  one.targets.resize(static_cast<std::size_t>(cell.data.train.outputs));
+  spec.task.datasets.assign(static_cast<std::size_t>(spec.replicates), one);
+  return stride;
+}
+
 void observe_with(TrainingCell& cell, std::shared_ptr<const engine::Observer> observer, int order,
                   std::vector<double> shift) {
   estimators::ObservedQuantity quantity;

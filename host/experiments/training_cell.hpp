@@ -51,6 +51,11 @@ io::Attributes training_attributes(const RunSetup& setup, const TrainingCell& fi
 /// Before anything of that size is made: PlanError if `bytes` for `what` ("the examples") are more than may be used.
 void require_room(const io::Recipe& recipe, const DeviceLimits& limits, double bytes, const std::string& what);
 
+/// Order online: every network reads a part of the law of its own (as many data sets as replicates), as many examples
+/// as its steps need, after those of the network before it. Returns that number. RecipeError beyond the 2^32 examples
+/// that one seed numbers.
+Index give_own_streams(const io::Recipe& recipe, TrainingCell& cell);
+
 /// Adds an observer; `shift` and `order` as in ObservedQuantity.
 void observe_with(TrainingCell& cell, std::shared_ptr<const engine::Observer> observer, int order = 2,
                   std::vector<double> shift = {});

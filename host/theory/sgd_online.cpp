@@ -4,8 +4,10 @@
 #include <boost/math/quadrature/tanh_sinh.hpp>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 
+#include "host/theory/eigenbasis.hpp"
 #include "host/theory/root_between.hpp"
 #include "widelab/base/errors.hpp"
 
@@ -99,6 +101,31 @@ OnlineLaw online_stationary(const OnlineRegression& problem) {
   for (const double h : problem.input_variances)
     law.variances.push_back(eta * (problem.label_noise + loss) / (b * (2.0 - eta * h * (1.0 + 1.0 / b))));
   return law;
+}
+
+std::vector<double> online_after(const OnlineRegression& problem, const std::vector<double>& variances) {
+  const std::vector<double>& h = problem.input_variances;
+  const double eta = problem.learning_rate, b = batch_size(problem.batch);
+  const double loss = std::inner_product(h.begin(), h.end(), variances.begin(), 0.0);
+  std::vector<double> out;
+  for (std::size_t i = 0; i < h.size(); ++i)
+    out.push_back(std::pow(1.0 - eta * h[i], 2) * variances[i] +
+                  eta * eta / b * h[i] * (h[i] * variances[i] + problem.label_noise + loss));
+  return out;
+}
+
+double online_mean_square_radius(const OnlineRegression& problem) {
+  const std::vector<double>& h = problem.input_variances;
+  const double eta = problem.learning_rate, b = batch_size(problem.batch);
+  const std::size_t d = h.size();
+  std::vector<double> map(d * d);
+  for (std::size_t i = 0; i < d; ++i) {
+    for (std::size_t j = 0; j < d; ++j) map[i * d + j] = eta * eta / b * h[i] * h[j];
+    map[i * d + i] += std::pow(1.0 - eta * h[i], 2) + std::pow(eta * h[i], 2) / b;
+  }
+  return Eigenbasis(matrix_view<const double>(map.data(), static_cast<Index>(d), static_cast<Index>(d)))
+      .values()
+      .back();
 }
 
 double online_critical_rate(const std::vector<double>& input_variances, Index batch) {

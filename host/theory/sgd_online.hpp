@@ -27,6 +27,13 @@ struct OnlineLaw {
 /// 2022). Throws RecipeError at and beyond the critical learning rate.
 OnlineLaw online_stationary(const OnlineRegression& problem);
 
+/// S_i one step after `variances` (covariances between directions stay 0):
+/// (1 - eta h_i)^2 S_i + (eta^2 / B) h_i (h_i S_i + s2 + T). Stable or not.
+std::vector<double> online_after(const OnlineRegression& problem, const std::vector<double>& variances);
+
+/// Spectral radius of that map without s2: mean-square stable below 1, which is at the critical learning rate.
+double online_mean_square_radius(const OnlineRegression& problem);
+
 /// The eta at which k = 1 and T diverges; for d equal h it is 2 / (h (1 + (d + 1) / B)).
 double online_critical_rate(const std::vector<double>& input_variances, Index batch);
 

@@ -57,7 +57,17 @@ TEST_F(SgdStationary, RefusalsNameTheKey) {
   expect_refused({"model.outputs=2"}, {"model.outputs", "2"});
   expect_refused({"train.optimiser=adam"}, {"train.optimiser", "adam", "heavy-ball"});
   expect_refused({"train.schedule=cosine"}, {"train.schedule", "constant"});
-  expect_refused({"train.order=online"}, {"train.order", "online"});
+  const auto online = [&](const char* setting, const std::vector<std::string>& words) {
+    expect_refused({"train.order=online", "data.law=gaussian", "model.train_bias=false", setting}, words);
+  };
+  online("data.law=sphere", {"data.law", "sphere", "gaussian"});
+  online("data.target.kind=hermite", {"data.target.kind", "hermite", "linear"});
+  online("model.activation=relu", {"model.activation", "relu", "identity"});
+  online("train.optimiser=heavy-ball", {"train.optimiser", "heavy-ball", "sgd"});
+  online("train.weight_decay=0.1", {"train.weight_decay", "0.1"});
+  online("model.sigma_b=1.0", {"model.sigma_b", "1"});
+  online("model.width=4", {"model.width", "4", "data.dimension"});
+  online("train.reduction=dataset-sum", {"train.reduction", "dataset-sum"});
   expect_refused({"train.order=fixed"}, {"train.order", "fixed", "train.batch = 0"});
   expect_refused({"train.converged_loss=0.1"}, {"train.converged_loss", "0.1"});
   expect_refused({"chain.burn_in=58"}, {"chain.burn_in", "58", "train.steps"});

@@ -42,6 +42,25 @@ TEST(SgdOnline, ValuesEqualTheReferences) {
                     golden_value("online_linreg_eta_crit_B" + std::to_string(batch)), kGoldenTolerance);
 }
 
+TEST(SgdOnline, StepsLeadToTheStationaryLawBelowTheCriticalRateAlone) {
+  const theory::OnlineRegression problem{kVariances, 0.15, 0.5, 2};
+  const Vector stationary = theory::online_stationary(problem).variances;
+  const Vector after = theory::online_after(problem, stationary);
+  Vector way(kVariances.size());
+  for (int step = 0; step < 3000; ++step) way = theory::online_after(problem, way);
+  for (std::size_t i = 0; i < stationary.size(); ++i) {
+    expect_relative(after[i], stationary[i], 1e-13);
+    expect_relative(way[i], stationary[i], 1e-12);
+  }
+  for (const Index batch : {1, 8}) {
+    const double critical = theory::online_critical_rate(kVariances, batch);
+    const auto radius = [&](double eta) { return theory::online_mean_square_radius({kVariances, eta, 0.5, batch}); };
+    EXPECT_NEAR(radius(critical), 1, 1e-11);
+    EXPECT_LT(radius(0.99 * critical), 1);
+    EXPECT_GT(radius(1.01 * critical), 1);
+  }
+}
+
 TEST(SgdOnline, IsotropicInputsHaveTheirClosedForm) {
   for (const double d : {1.0, 10.0})
     for (const Index batch : {1, 4}) {

@@ -115,6 +115,32 @@ TEST(SgdStationary, EveryRuleAndConventionEqualsItsClosure) {
   }
 }
 
+TEST(SgdStationary, StreamsEqualTheOnlineClosureAndNotItsFaults) {
+  const auto with = [&](std::vector<std::string> more, int chains) {
+    more.insert(more.begin(), {"train.order=online", "data.law=gaussian"});
+    more.push_back("seeds.replicates=" + std::to_string(chains));
+    return more;
+  };
+  // Fewer features than inputs: what they cannot express is noise. Label noise; sums instead of means.
+  for (const std::vector<std::string>& settings :
+       std::vector<std::vector<std::string>>{{"train.learning_rate=0.2"},
+                                             {"model.width=3", "train.learning_rate=0.2"},
+                                             {"train.label_noise=0.7", "data.spectrum=power-law"},
+                                             {"train.reduction=sum", "train.learning_rate=0.05", "model.depth=2",
+                                              "model.train_layers=[false, false, true]"}})
+    EXPECT_TRUE(Chains(with(settings, 150)).agrees()) << settings.front();
+  const Chains chains(with({}, 400));
+  const StationaryCell& cell = chains.cell();
+  const std::vector<double> numbers = predict_stationary(cell).numbers;
+  EXPECT_TRUE(chains.agree(numbers, cell.along(0), cell.along(cell.lags.size())));
+  EXPECT_TRUE(chains.agree(numbers, cell.excess_at(1), cell.excess_at(cell.observed.size())));
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.batch *= 2; }));
+  EXPECT_FALSE(chains.agrees([](theory::RegressionSgd& sgd) { sgd.training.learning_rate /= 2; }));
+  // The planted fault: 32 examples over and over are no stream.
+  const Chains set({"data.law=gaussian"});
+  EXPECT_FALSE(set.agree(numbers, cell.product(0, 0), cell.product(cell.dimension(), 0)));
+}
+
 /// Largest distance of means, products and excess losses from their prediction, in standard errors of both.
 double largest_z(const Chains& chains, const StationaryPrediction& predicted) {
   const StationaryCell& cell = chains.cell();

@@ -25,7 +25,8 @@ def colour(index):
 
 
 def marker(index):
-    return MARKERS[index % len(MARKERS)]
+    """A second round of colours has other markers."""
+    return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
 
 
 def grid(rows, columns, width=3.4, height=2.7, **options):
