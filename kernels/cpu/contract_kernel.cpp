@@ -44,11 +44,11 @@ void for_each_chunk(CpuBlock<T>& tiles, Rows<T> a, Rows<T> b, Index rows, Index 
   }
 }
 
-/// gram (rows x cols, fp64) = a b^T.
+/// product (rows x cols, fp64) = a b^T.
 template <class T>
-void gram(CpuBlock<T>& tiles, Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<double>& gram) {
-  gram.resize(static_cast<std::size_t>(rows * cols));
-  double* out = gram.data();
+void gram(CpuBlock<T>& tiles, Rows<T> a, Rows<T> b, Index rows, Index cols, Buffer<double>& product) {
+  product.resize(static_cast<std::size_t>(rows * cols));
+  double* out = product.data();
   for_each_chunk(tiles, a, b, rows, cols, [=](bool first, Index k, Index count, const T* sums) {
     if (first)
       for (Index j = 0; j < count; ++j) out[k + j] = static_cast<double>(sums[j]);
@@ -190,8 +190,8 @@ struct Placement {
       std::copy_n(block + r * block_stride, block_stride, out + (row * height + r) * stride + col * width);
     if (!mirror) return;
     if (height == width) {  // entry (i, o; j, p) of the array is entry (j, p; i, o) of its mirror
-      for (Index c = 0; c < block_stride;
-           c += kMirroredColumns)  // few rows of the mirror at a time, along their length
+      // Few rows of the mirror at a time, along their length.
+      for (Index c = 0; c < block_stride; c += kMirroredColumns)
         transpose(block + c, block_stride, rows * height, std::min(kMirroredColumns, block_stride - c),
                   out + (col * width + c) * stride + row * height, stride);
       return;

@@ -91,6 +91,17 @@ TEST(Ntk, ManyInputsFillSeveralBlocks) {
     }
 }
 
+TEST(Ntk, VeryManyInputsFillTallBlocks) {
+  const Network network = test::NetworkCase{.activation = "erf", .widths = {9}, .outputs = 2}.network();
+  for (const NtkBlocks blocks : {NtkBlocks::full, NtkBlocks::trace, NtkBlocks::diagonal})
+    for (const auto& [rows, cols] : {std::pair<Index, Index>{1100, 0}, {1030, 70}, {70, 1030}}) {
+      const auto fast = run<double>(cpu::ntk, network, rows, cols, blocks);
+      const auto exact = run<double>(reference::ntk, network, rows, cols, blocks);
+      EXPECT_LT(test::relative_distance(fast.ntk, exact.ntk), 1e-12) << rows << " x " << cols;
+      EXPECT_LT(test::relative_distance(fast.nngp, exact.nngp), 1e-12) << rows << " x " << cols;
+    }
+}
+
 TEST(Ntk, ATooSmallMistakeIsSeen) {
   // The fault that the tolerance has to see: one bias counted twice in one layer's kernel.
   Network network = test::NetworkCase{.activation = "erf"}.network();

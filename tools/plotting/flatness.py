@@ -30,12 +30,21 @@ def draw(data, folder):
     if len(cells) > len(shown):
         figure, axes = style.grid(1, 1, width=1.2 + 0.55 * len(cells), height=4.2)
         exponents(axes[0, 0], data, cells)
+        axes[0, 0].legend(loc="center right", fontsize=8)
         files.append(style.finish(figure, data, heading, folder / "flatness_exponents.png"))
     return files
 
 
 def words_for(where):
     return ", ".join(result.describe(dim, value) for dim, value in where.items()) or "all"
+
+
+def symbols_for(where):
+    """The same, short enough to stand below a tick; lines."""
+    text = words_for(where).replace(", ", "\n")
+    for long, short in (("learning_rate ", "$\\eta$ = "), ("batch ", "B = "), ("order ", "")):
+        text = text.replace(long, short)
+    return text
 
 
 def points(data, where, variance, flatness):
@@ -79,8 +88,7 @@ def exponents(panel, data, cells):
         panel.errorbar(place + 0.08 * (k - 1.5), [one.mean.item() for one in psi], [one.se.item() for one in psi],
                        linestyle="none", marker=style.marker(k), color=style.colour(k), label=label,
                        markerfacecolor=style.colour(k) if k < 2 else "none")
-    words = [words_for(where).replace(", ", "\n") for where in cells]
-    panel.set_xticks(place, words, fontsize=6 if len(cells) > 2 else 8)
+    panel.set_xticks(place, [symbols_for(where) for where in cells], fontsize=7)
     panel.set_xlim(-0.5, len(cells) - 0.5)
     panel.set_ylim(bottom=0)
     panel.set_ylabel("$\\psi$ in $\\sigma^2 \\sim F^{-\\psi}$")
