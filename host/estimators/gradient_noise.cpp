@@ -26,17 +26,15 @@ double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-/// J G J / N.
-std::vector<double> centred(std::span<const double> gram, Index n) {
+/// visit(entry) for all of J G J / N, row by row.
+template <class Visit>
+void visit_centred(std::span<const double> gram, Index n, const Visit& visit) {
   const std::vector<double> rows = row_means(gram, n);
   const double all = mean(rows);
-  std::vector<double> out(gram.size());
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < n; ++j)
-      out[static_cast<std::size_t>(i * n + j)] =
-          (at(gram, n, i, j) - rows[static_cast<std::size_t>(i)] - rows[static_cast<std::size_t>(j)] + all) /
-          static_cast<double>(n);
-  return out;
+      visit((at(gram, n, i, j) - rows[static_cast<std::size_t>(i)] - rows[static_cast<std::size_t>(j)] + all) /
+            static_cast<double>(n));
 }
 
 /// A ratio of means over pairs, with the jackknife's bias correction and error.
@@ -64,15 +62,20 @@ GradientNoise gradient_noise(std::span<const double> gram, Index n) {
   WIDELAB_REQUIRE(n >= 1 && static_cast<Index>(gram.size()) == n * n, "a Gram matrix is n x n numbers");
   GradientNoise out;
   out.gradient_square = mean(row_means(gram, n));
-  const std::vector<double> covariance = centred(gram, n);
-  for (Index i = 0; i < n; ++i) out.trace += at(covariance, n, i, i);
-  for (const double c : covariance) out.trace_of_square += c * c;
+  Index entry = 0;
+  visit_centred(gram, n, [&](double c) {
+    if (entry++ % (n + 1) == 0) out.trace += c;
+    out.trace_of_square += c * c;
+  });
   return out;
 }
 
 std::vector<double> noise_spectrum(std::span<const double> gram, Index n) {
   WIDELAB_REQUIRE(n >= 1 && static_cast<Index>(gram.size()) == n * n, "a Gram matrix is n x n numbers");
-  return symmetric_eigenvalues(centred(gram, n), n);
+  std::vector<double> covariance;
+  covariance.reserve(gram.size());
+  visit_centred(gram, n, [&](double c) { covariance.push_back(c); });
+  return symmetric_eigenvalues(covariance, n);
 }
 
 KindAlignment kind_alignment(std::span<const double> gram, const std::vector<bool>& second_kind) {

@@ -49,27 +49,39 @@ struct Snapshot {
   std::vector<double> gram, outputs;
 };
 
+/// Takes them of one member after another, in memory that stays.
 template <class T>
-Snapshot take_snapshot(runtime::Backend& backend, const PhasesCell& cell, const std::vector<double>& parameters) {
-  const data::Dataset& train = cell.training.data.train;
-  const std::vector<T> x(train.inputs.begin(), train.inputs.end()), y(train.targets.begin(), train.targets.end()),
-      weights(parameters.begin(), parameters.end());
-  std::vector<T> f(y.size());
-  Snapshot out;
-  out.gram.resize(static_cast<std::size_t>(train.examples * train.examples));
-  GradientGramProblem<T> problem;
-  problem.network = &cell.training.network();
-  problem.weights = {1, nullptr, weights.data()};
-  problem.inputs = matrix_view<const T>(x.data(), train.examples, train.dimension);
-  problem.targets = y.data();
-  problem.loss = cell.training.train.rule.loss;
-  problem.gram = out.gram.data();
-  problem.outputs = f.data();
-  problem.limits = cell.training.spec.task.limits;
-  backend.gradient_gram(problem);
-  out.outputs.assign(f.begin(), f.end());
-  return out;
-}
+class Snapshots {
+ public:
+  Snapshots(runtime::Backend& backend, const PhasesCell& cell) : backend_(backend) {
+    const data::Dataset& train = cell.training.data.train;
+    inputs_.assign(train.inputs.begin(), train.inputs.end());
+    targets_.assign(train.targets.begin(), train.targets.end());
+    outputs_.resize(targets_.size());
+    taken_.gram.resize(static_cast<std::size_t>(train.examples * train.examples));
+    problem_.network = &cell.training.network();
+    problem_.inputs = matrix_view<const T>(inputs_.data(), train.examples, train.dimension);
+    problem_.targets = targets_.data();
+    problem_.loss = cell.training.train.rule.loss;
+    problem_.gram = taken_.gram.data();
+    problem_.outputs = outputs_.data();
+    problem_.limits = cell.training.spec.task.limits;
+  }
+
+  const Snapshot& take(const std::vector<double>& parameters) {
+    weights_.assign(parameters.begin(), parameters.end());
+    problem_.weights = {1, nullptr, weights_.data()};
+    backend_.gradient_gram(problem_);
+    taken_.outputs.assign(outputs_.begin(), outputs_.end());
+    return taken_;
+  }
+
+ private:
+  runtime::Backend& backend_;
+  std::vector<T> inputs_, targets_, weights_, outputs_;
+  Snapshot taken_;
+  GradientGramProblem<T> problem_;
+};
 
 double mean_where(const std::vector<double>& values, const std::vector<bool>& flags, bool which) {
   double sum = 0, count = 0;
@@ -104,13 +116,15 @@ void describe(const PhasesCell& cell, const Snapshot& snapshot, double* out) {
   number(PhaseNumber::wrong_fitted) = mean_where(fitted, cell.wrong, true);
 }
 
-/// Trains members first .. first + count - 1 through all observed epochs.
+/// Trains members first .. first + count - 1 through all observed epochs, in arithmetic T.
+template <class T>
 void measure(const PhasesCell& cell, runtime::Backend& backend, Index first, Index count, double* rows) {
   const data::Dataset& test = cell.training.data.test;
   engine::TrainTask task = cell.training.spec.task;
   const auto settings = trained_members(cell.training, backend);
   for (Index m = 0; m < count; ++m) task.members.push_back(settings(static_cast<std::uint32_t>(first + m)));
   engine::Trainer trainer(backend, task);
+  Snapshots<T> snapshots(backend, cell);
   std::fill(rows, rows + count * cell.numbers(), 0.0);
   const Index length = cell.steps_per_epoch();
   std::vector<double> numbers(kPhaseNumbers);
@@ -119,11 +133,7 @@ void measure(const PhasesCell& cell, runtime::Backend& backend, Index first, Ind
       trainer.run_to(cell.epochs[e] * length + s * length / cell.snapshots);
       const std::vector<double> outputs = trainer.outputs(test.input_view());
       for (Index m = 0; m < count; ++m) {
-        const std::vector<double> parameters = trainer.parameters(m);
-        describe(cell,
-                 task.precision == Precision::fp64 ? take_snapshot<double>(backend, cell, parameters)
-                                                   : take_snapshot<float>(backend, cell, parameters),
-                 numbers.data());
+        describe(cell, snapshots.take(trainer.parameters(m)), numbers.data());
         numbers[static_cast<std::size_t>(PhaseNumber::test_error)] =
             error_rate(outputs.data() + m * test.examples * test.outputs, test);
         double* row = rows + m * cell.numbers() + static_cast<Index>(e * kPhaseNumbers);
@@ -214,8 +224,8 @@ PhasesCell make_phases_cell(const RunSetup& setup, const io::Cell& at) {
   if (cell.snapshots > cell.steps_per_epoch())
     throw RecipeError(
         fmt::format("phases.snapshots = {}: at most the {} steps of an epoch", cell.snapshots, cell.steps_per_epoch()));
-  require_room(recipe, setup.limits, 2 * 8.0 * static_cast<double>(train.examples * train.examples),
-               "Gram matrices of gradients");
+  require_room(recipe, setup.limits, 8.0 * static_cast<double>(train.examples * train.examples),
+               "the Gram matrix of gradients");
   cell.fingerprint = cell.training.spec.identity;
   return cell;
 }
@@ -227,15 +237,16 @@ SampleTask phases_task(const PhasesCell& cell, runtime::Backend& backend) {
   task.numbers = cell.numbers();
   task.segment = kMembersAtOnce;
   task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    measure(cell, backend, first, count, rows);
+    const bool wide = cell.training.train.precision == Precision::fp64;
+    (wide ? measure<double> : measure<float>)(cell, backend, first, count, rows);
   };
   return task;
 }
 
 CellPlan plan_phases_cell(const PhasesCell& cell, const std::string& name) {
   const data::Dataset& train = cell.training.data.train;
-  const double grams = 3 * 8.0 * static_cast<double>(train.examples * train.examples);
-  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), grams);
+  const double gram = 8.0 * static_cast<double>(train.examples * train.examples);
+  CellPlan plan = plan_training_rows(cell.training, name, cell.numbers(), gram);
   KernelWorkload work;
   work.rows = train.examples;
   work.of_loss = true;
