@@ -11,10 +11,15 @@
 namespace widelab::cpu {
 namespace {
 
-/// A piece of a product matrix that one worker forms: large enough for an efficient matrix product, small enough that
-/// the matrices of one narrow network keep several workers busy.
-constexpr Index kPieceRows = 128, kPieceCols = 256;
+/// A piece of a product matrix that one worker forms has about this size: large enough for an efficient matrix product,
+/// small enough that the matrices of one narrow network keep several workers busy.
+constexpr Index kPieceRows = 128, kPieceCols = 512;
 constexpr Index kGradient = -1;  // in the place of a vector's number
+
+/// The length of equal pieces of `whole`, as near to `wanted` as they can be.
+Index even_piece(Index whole, Index wanted) {
+  return ceil_div(whole, std::max<Index>(1, (whole + wanted / 2) / wanted));
+}
 
 struct Piece {
   Index layer, vector, row, rows, col, cols;  ///< cols = 0: biases
@@ -31,10 +36,12 @@ class CurvatureSums {
       for (Index k = problem.gradient ? kGradient : 0; k < problem.vectors; ++k) {
         if (pass.biases_moved(l)) pieces_.push_back({l, k, 0, shape.fan_out(l), 0, 0});
         if (!pass.weights_moved(l)) continue;
-        for (Index row = 0; row < shape.fan_out(l); row += kPieceRows)
-          for (Index col = 0; col < shape.fan_in(l); col += kPieceCols)
-            pieces_.push_back({l, k, row, std::min(kPieceRows, shape.fan_out(l) - row), col,
-                               std::min(kPieceCols, shape.fan_in(l) - col)});
+        const Index piece_rows = even_piece(shape.fan_out(l), kPieceRows),
+                    piece_cols = even_piece(shape.fan_in(l), kPieceCols);
+        for (Index row = 0; row < shape.fan_out(l); row += piece_rows)
+          for (Index col = 0; col < shape.fan_in(l); col += piece_cols)
+            pieces_.push_back({l, k, row, std::min(piece_rows, shape.fan_out(l) - row), col,
+                               std::min(piece_cols, shape.fan_in(l) - col)});
       }
     if constexpr (std::is_same_v<T, float>) widened_.resize(static_cast<std::size_t>(problem.vectors * layout_.size));
   }

@@ -85,11 +85,15 @@ TEST(Hvp, ParametersThatDoNotCountAreLeftOut) {
       }
 }
 
-TEST(Hvp, ManyExamplesFillSeveralChunksAndTiles) {
-  for (const Index vectors : {1, 70}) {  // seventy: tiles of 64 examples
-    const Index width = vectors == 1 ? 139 : 23, examples = vectors == 1 ? 157 : 67;
-    const test::NetworkCase spec{
-        .activation = "tanh", .widths = {width, width}, .outputs = 3, .layer_norm = true, .residual = 0.5};
+TEST(Hvp, ManyExamplesAndLargeMatricesAreDoneInPieces) {
+  for (const Index vectors : {1, 70}) {  // one: pieces of both matrices; seventy: tiles of 64 examples
+    const Index width = vectors == 1 ? 200 : 23, inputs = vectors == 1 ? 900 : 5, examples = vectors == 1 ? 157 : 67;
+    const test::NetworkCase spec{.activation = "tanh",
+                                 .widths = {width, width},
+                                 .input_dim = inputs,
+                                 .outputs = 3,
+                                 .layer_norm = true,
+                                 .residual = 0.5};
     HvpCase<double> fast(spec.network(), LossKind::cross_entropy, 1, examples, vectors);
     HvpCase<double> exact = fast;
     fast.run(on_cpu<double>);

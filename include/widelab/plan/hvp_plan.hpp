@@ -68,7 +68,7 @@ inline HvpPlan make_hvp_plan(const MlpShape& shape, const HvpWorkload& work, con
   plan.tile = std::min(work.examples, std::clamp<Index>(kHvpRows / work.vectors, 64, kHvpTile));
   while (plan.tile > 1 && hvp_bytes(shape, work, plan.tile) > budget) plan.tile = ceil_div(plan.tile, 2);
   // Some sixteen pieces of a tile, each large enough for an efficient matrix product.
-  plan.chunk = std::clamp<Index>(ceil_div(plan.tile, 16), std::min<Index>(32, plan.tile), 128);
+  plan.chunk = std::clamp<Index>(ceil_div(plan.tile, 8), std::min<Index>(32, plan.tile), 256);
   plan.bytes_per_member = hvp_bytes(shape, work, plan.tile);
   if (plan.bytes_per_member > budget)
     throw PlanError("hvp: one example with " + std::to_string(work.vectors) + " vectors needs " +
