@@ -30,7 +30,6 @@ def draw(data, folder):
     if len(cells) > len(shown):
         figure, axes = style.grid(1, 1, width=1.2 + 0.55 * len(cells), height=4.2)
         exponents(axes[0, 0], data, cells)
-        axes[0, 0].legend(loc="center right", fontsize=8)
         files.append(style.finish(figure, data, heading, folder / "flatness_exponents.png"))
     return files
 
@@ -92,7 +91,7 @@ def exponents(panel, data, cells):
     panel.set_xlim(-0.5, len(cells) - 0.5)
     panel.set_ylim(bottom=0)
     panel.set_ylabel("$\\psi$ in $\\sigma^2 \\sim F^{-\\psi}$")
-    panel.legend(loc="best", fontsize=6)
+    panel.legend(loc="center right", fontsize=6)  # between replicas and the others
 
 
 def times(panel, data, cells):
