@@ -132,7 +132,8 @@ class StationaryResult {
          {std::begin(kTailShares), std::end(kTailShares)});
     result.axes.push_back(verdict_axis());
     for (ObservableBuilder* builder : {&mean_, &kurtosis_}) result.observables.push_back(builder->take());
-    const std::string where_it_varies = "0 where E |e|^4 is infinite, so that averages of e^2 have no standard error";
+    const std::string where_it_varies =
+        "0 where E |e|^4 is or may be infinite, so that averages of e^2 have no standard error";
     judgeable(excess_, testable_, where_it_varies, "", 1, result);
     judgeable(transient_, testable_, where_it_varies, "step", first.observed.size(), result);
     judgeable(variance_, testable_, where_it_varies, "mode", modes_, result);

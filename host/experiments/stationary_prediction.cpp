@@ -90,11 +90,11 @@ double tail_of(const StationaryCell& cell, const theory::RegressionNoise& noise)
 /// there is no stationary law.
 double isotropic_tail(const theory::OnlineRegression& law) {
   const double most = *std::max_element(law.input_variances.begin(), law.input_variances.end());
+  const std::vector<double> isotropic(law.input_variances.size(), most);
   try {
-    return theory::kesten_exponent(
-        {law.learning_rate, most, law.batch, static_cast<Index>(law.input_variances.size())});
+    return theory::kesten_exponent({law.learning_rate, most, law.batch, static_cast<Index>(isotropic.size())});
   } catch (const RecipeError&) {
-    return law.learning_rate < theory::online_critical_rate(law.input_variances, law.batch) ? kInfinity : 0;
+    return law.learning_rate < theory::online_critical_rate(isotropic, law.batch) ? kInfinity : 0;
   }
 }
 

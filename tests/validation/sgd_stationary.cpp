@@ -141,6 +141,22 @@ TEST(SgdStationary, StreamsEqualTheOnlineClosureAndNotItsFaults) {
   EXPECT_FALSE(set.agree(numbers, cell.product(0, 0), cell.product(cell.dimension(), 0)));
 }
 
+TEST(SgdStationary, StreamsOfHeavyTailsAreNotJudged) {
+  const auto at = [](double rate) {
+    return predict_stationary(
+        Chains({"train.order=online", "data.law=gaussian", "data.spectrum=power-law", "seeds.replicates=2",
+                "train.steps=200", "chain.lags=[0]", "train.learning_rate=" + std::to_string(rate)})
+            .cell());
+  };
+  const StationaryPrediction light = at(0.02);
+  EXPECT_GT(light.least_tail_exponent, 4);
+  EXPECT_TRUE(std::isnan(light.tail_exponent));  // unequal variances
+  // Inside the edge of its own closure, and beyond that of isotropic inputs of the largest variance.
+  const StationaryPrediction heavy = at(0.95 * light.critical_learning_rate);
+  EXPECT_TRUE(heavy.stable());
+  EXPECT_LT(heavy.least_tail_exponent, 2);
+}
+
 /// Largest distance of means, products and excess losses from their prediction, in standard errors of both.
 double largest_z(const Chains& chains, const StationaryPrediction& predicted) {
   const StationaryCell& cell = chains.cell();
