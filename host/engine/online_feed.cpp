@@ -6,12 +6,6 @@
 #include "widelab/base/contract.hpp"
 
 namespace widelab::engine {
-namespace {
-
-// Samples of all streams that are in memory at once, in numbers.
-constexpr double kNumbers = 4e6;
-
-}  // namespace
 
 OnlineFeed::OnlineFeed(OnlineSamples samples, const std::vector<MemberSettings>& members, Index last)
     : samples_(std::move(samples)), last_(last) {

@@ -12,6 +12,9 @@ namespace widelab::engine {
 /// Streams are read in parts of a moderate size. No bit of the training depends on where the parts end.
 class OnlineFeed {
  public:
+  /// Numbers of all streams that are in memory at once (one step's samples, if they are more).
+  static constexpr double kNumbers = 2e6;
+
   /// Reads no further than step `last`.
   OnlineFeed(OnlineSamples samples, const std::vector<MemberSettings>& members, Index last);
 

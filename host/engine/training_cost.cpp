@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/engine/online_feed.hpp"
 #include "host/engine/training_job.hpp"
 #include "host/runtime/devices.hpp"
 #include "widelab/base/contract.hpp"
@@ -85,8 +86,13 @@ MemberSums scan_members(const TrainingSpec& spec) {
   return out;
 }
 
-double data_bytes(const TrainingSpec& spec) {
+/// `examples`: of all members, in one step.
+double data_bytes(const TrainingSpec& spec, double examples) {
+  const MlpShape& shape = spec.task.network.shape;
   double numbers = static_cast<double>(spec.evaluation_inputs.size() + spec.kernel_inputs.size());
+  if (spec.online)
+    numbers += std::min(OnlineFeed::kNumbers, examples * static_cast<double>(spec.observed.back()) *
+                                                  static_cast<double>(shape.input_dim + shape.outputs));
   for (const TrainSet& set : spec.task.datasets) numbers += static_cast<double>(set.inputs.size() + set.targets.size());
   return numbers * (2 * 8 + (spec.task.precision == Precision::fp32 ? 4 : 0));  // here, in the trainer, and narrowed
 }
@@ -159,7 +165,7 @@ TrainingCost training_cost(const TrainingSpec& spec, bool on_gpu) {
   double units = 0;
   for (const Index n : spec.task.network.shape.widths) units += static_cast<double>(n);
   const Evaluation evaluation = evaluation_cost(spec, needs, train_examples, cost.batch);
-  cost.bytes = static_cast<double>(cost.batch) * cost.member_bytes + data_bytes(spec) +
+  cost.bytes = static_cast<double>(cost.batch) * cost.member_bytes + data_bytes(spec, members.examples) +
                std::max(evaluation.workspace, cost.plan.fast_bytes * std::max(1, spec.task.limits.workers));
   cost.flops = cost.plan.flops_per_step * last * members.examples / static_cast<double>(members.largest.batch) +
                replicates * times * evaluation.flops;

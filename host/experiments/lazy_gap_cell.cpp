@@ -13,10 +13,8 @@
 namespace widelab::experiments {
 namespace {
 
-// Networks in training at once, which are evaluated on each other's training sets, and numbers of each stream that are
-// in memory.
+// Networks in training at once, which are evaluated on each other's training sets.
 constexpr Index kMembersAtOnce = 16;
-constexpr double kStreamNumbers = 1e6;
 
 const std::vector<std::string>& learner_names() {
   static const std::vector<std::string> names{"network", "linearised", "random-features", "tangent"};
@@ -127,8 +125,6 @@ GapCell make_gap_cell(const RunSetup& setup, const io::Cell& at) {
   cell.examples = cell.training.data.train.examples;
   if (cell.online) {
     cell.examples = give_own_streams(recipe, cell.training);
-    const double numbers = static_cast<double>((cell.test().dimension + 1) * cell.training.train.batch);
-    spec.steps_at_once = std::max<Index>(1, static_cast<Index>(kStreamNumbers / numbers));
   } else {
     spec.member = [member = spec.member](std::uint32_t replicate) {
       MemberSettings settings = member(replicate);
@@ -169,9 +165,10 @@ CellPlan plan_gap_training(const GapCell& cell, const std::string& name) {
       plan_training_cell(cell.training, name, 6 * times * static_cast<double>(6 + 2 * cell.hidden.count) + networks);
   const double samples =
       estimators::SampleSink(cell.numbers(), static_cast<Index>(cell.times())).bytes(plan.replicates);
-  const double kept = static_cast<double>(plan.replicates) * static_cast<double>(cell.online ? 1 : train.examples);
-  const double numbers = kept * static_cast<double>(train.dimension + 1) +
-                         (cell.online ? kStreamNumbers * static_cast<double>(kMembersAtOnce) : 0.0);
+  // The other networks' sets of examples; streams are in the plan of the training.
+  const double numbers = cell.online ? 0
+                                     : static_cast<double>(plan.replicates) * static_cast<double>(train.examples) *
+                                           static_cast<double>(train.dimension + 1);
   plan.draws += static_cast<double>(plan.replicates) * static_cast<double>(cell.examples * train.dimension);
   plan.sampling_bytes += samples + 20 * numbers;  // twice in double, once in the trainer's precision
   plan.writing_bytes += 4 * samples;
