@@ -190,23 +190,17 @@ BridgeCell make_bridge_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask bridge_task(const BridgeCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = cell.replicas;
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
+  return trained_task(cell, cell.replicas, [&backend](const BridgeCell& own, Index first, Index count, double* rows) {
     // Whole networks, or the replicas that are wanted of one.
-    std::vector<double> all(static_cast<std::size_t>(cell.replicas * cell.numbers()));
+    std::vector<double> all(static_cast<std::size_t>(own.replicas * own.numbers()));
     for (Index r = first; r < first + count;) {
-      const Index network = r / cell.replicas, begin = r % cell.replicas;
-      const Index wanted = std::min(cell.replicas - begin, first + count - r);
-      measure_network(cell, backend, network, all.data());
-      std::copy_n(all.begin() + begin * cell.numbers(), wanted * cell.numbers(), rows + (r - first) * cell.numbers());
+      const Index network = r / own.replicas, begin = r % own.replicas;
+      const Index wanted = std::min(own.replicas - begin, first + count - r);
+      measure_network(own, backend, network, all.data());
+      std::copy_n(all.begin() + begin * own.numbers(), wanted * own.numbers(), rows + (r - first) * own.numbers());
       r += wanted;
     }
-  };
-  return task;
+  });
 }
 
 CellPlan plan_bridge_cell(const BridgeCell& cell, const std::string& name) {

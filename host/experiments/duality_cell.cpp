@@ -280,19 +280,13 @@ DualityCell make_duality_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask duality_task(const DualityCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = std::min<Index>(4, task.replicates);
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    train_members(cell.training, backend, first, count,
+  return trained_task(cell, 4, [&backend](const DualityCell& own, Index first, Index count, double* rows) {
+    train_members(own.training, backend, first, count,
                   [&](Index m, const std::vector<double>& parameters, Index steps) {
-                    const std::vector<double> row = duality_row(cell, backend, parameters, steps);
-                    std::copy(row.begin(), row.end(), rows + m * cell.numbers());
+                    const std::vector<double> row = duality_row(own, backend, parameters, steps);
+                    std::copy(row.begin(), row.end(), rows + m * own.numbers());
                   });
-  };
-  return task;
+  });
 }
 
 CellPlan plan_duality_cell(const DualityCell& cell, const std::string& name) {

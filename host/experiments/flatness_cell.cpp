@@ -190,18 +190,12 @@ FlatnessCell make_flatness_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask flatness_task(const FlatnessCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = std::min<Index>(4, task.replicates);
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    std::fill_n(rows, count * cell.numbers(), kNaN);
-    train_to_checkpoints(cell, backend, first, count, [&](Index m, const engine::Trainer& trainer) {
-      measure_flatness(cell, backend, {&trainer, m, static_cast<std::uint32_t>(first + m)}, rows + m * cell.numbers());
+  return trained_task(cell, 4, [&backend](const FlatnessCell& own, Index first, Index count, double* rows) {
+    std::fill_n(rows, count * own.numbers(), kNaN);
+    train_to_checkpoints(own, backend, first, count, [&](Index m, const engine::Trainer& trainer) {
+      measure_flatness(own, backend, {&trainer, m, static_cast<std::uint32_t>(first + m)}, rows + m * own.numbers());
     });
-  };
-  return task;
+  });
 }
 
 CellPlan plan_flatness_cell(const FlatnessCell& cell, const std::string& name) {

@@ -63,26 +63,26 @@ LayerPoint::LayerPoint(const FlatnessCell& cell, std::vector<double> parameters)
                                        cell.training.network().shape.fan_in(cell.layer)),
              cell.training.data.train.targets.data(), cell.training.train.rule.loss, cell.layer}) {}
 
-std::vector<double> LayerPoint::matrix(estimators::LayerMatrix which) const {
+template <class Problem>
+Problem LayerPoint::here() const {
   const data::Dataset& train = cell_.training.data.train;
-  estimators::LayerCurvatureProblem problem;
+  Problem problem;
   problem.network = &cell_.training.network();
   problem.parameters = parameters_.data();
   problem.inputs = train.input_view();
   problem.targets = train.targets.data();
   problem.loss = cell_.training.train.rule.loss;
+  return problem;
+}
+
+std::vector<double> LayerPoint::matrix(estimators::LayerMatrix which) const {
+  auto problem = here<estimators::LayerCurvatureProblem>();
   problem.layer = cell_.layer;
   return estimators::layer_curvature(problem, which);
 }
 
 std::vector<double> LayerPoint::gradient(runtime::Backend& backend) const {
-  const data::Dataset& train = cell_.training.data.train;
-  estimators::CurvatureProblem problem;
-  problem.network = &cell_.training.network();
-  problem.parameters = parameters_.data();
-  problem.inputs = train.input_view();
-  problem.targets = train.targets.data();
-  problem.loss = cell_.training.train.rule.loss;
+  auto problem = here<estimators::CurvatureProblem>();
   problem.limits = cell_.training.spec.task.limits;
   problem.selection.weights.assign(problem.network->layers.size(), false);
   problem.selection.biases = problem.selection.weights;

@@ -39,6 +39,10 @@ class LayerPoint {
   std::vector<double> gradient(runtime::Backend& backend) const;    ///< layer_size()
 
  private:
+  /// A curvature problem of the network and its training loss at this point.
+  template <class Problem>
+  Problem here() const;
+
   const FlatnessCell& cell_;
   std::vector<double> parameters_, features_;
   estimators::LayerLoss loss_;

@@ -206,15 +206,10 @@ FreezingCell make_freezing_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask freezing_task(const FreezingCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = cell.training.on_gpu ? kMembersAtOnceOnGpu : kMembersAtOnce;
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    measure(cell, backend, first, count, rows);
-  };
-  return task;
+  return trained_task(cell, cell.training.on_gpu ? kMembersAtOnceOnGpu : kMembersAtOnce,
+                      [&backend](const FreezingCell& own, Index first, Index count, double* rows) {
+                        measure(own, backend, first, count, rows);
+                      });
 }
 
 CellPlan plan_freezing_cell(const FreezingCell& cell, const std::string& name) {

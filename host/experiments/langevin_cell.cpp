@@ -207,16 +207,12 @@ LangevinCell make_langevin_cell(const RunSetup& setup, const io::Cell& at) {
 
 SampleTask langevin_task(const LangevinCell& cell, runtime::Backend& backend) {
   const auto parameters = static_cast<double>(ParamLayout(cell.training.network().shape).size);
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment =
-      std::clamp<Index>(static_cast<Index>(kSegmentWork / (static_cast<double>(cell.steps()) * parameters)), 8, 1024);
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    measure(cell, backend, first, count, rows);
-  };
-  return task;
+  return trained_task(
+      cell,
+      std::clamp<Index>(static_cast<Index>(kSegmentWork / (static_cast<double>(cell.steps()) * parameters)), 8, 1024),
+      [&backend](const LangevinCell& own, Index first, Index count, double* rows) {
+        measure(own, backend, first, count, rows);
+      });
 }
 
 CellPlan plan_langevin_cell(const LangevinCell& cell, const std::string& name) {

@@ -231,16 +231,10 @@ PhasesCell make_phases_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask phases_task(const PhasesCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = kMembersAtOnce;
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    const bool wide = cell.training.train.precision == Precision::fp64;
-    (wide ? measure<double> : measure<float>)(cell, backend, first, count, rows);
-  };
-  return task;
+  return trained_task(cell, kMembersAtOnce, [&backend](const PhasesCell& own, Index first, Index count, double* rows) {
+    const bool wide = own.training.train.precision == Precision::fp64;
+    (wide ? measure<double> : measure<float>)(own, backend, first, count, rows);
+  });
 }
 
 CellPlan plan_phases_cell(const PhasesCell& cell, const std::string& name) {

@@ -178,18 +178,12 @@ SharpnessCell make_sharpness_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask sharpness_task(const SharpnessCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = std::min<Index>(4, task.replicates);
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
+  return trained_task(cell, 4, [&backend](const SharpnessCell& own, Index first, Index count, double* rows) {
     train_members(
-        cell.training, backend, first, count, [&](Index m, const std::vector<double>& parameters, Index steps) {
-          describe(cell, backend, static_cast<std::uint32_t>(first + m), parameters, steps, rows + m * cell.numbers());
+        own.training, backend, first, count, [&](Index m, const std::vector<double>& parameters, Index steps) {
+          describe(own, backend, static_cast<std::uint32_t>(first + m), parameters, steps, rows + m * own.numbers());
         });
-  };
-  return task;
+  });
 }
 
 CellPlan plan_sharpness_cell(const SharpnessCell& cell, const std::string& name) {

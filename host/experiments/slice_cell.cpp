@@ -243,16 +243,10 @@ SliceCell make_slice_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask slice_task(const SliceCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = 1;
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
+  return trained_task(cell, 1, [&backend](const SliceCell& own, Index first, Index count, double* rows) {
     for (Index n = 0; n < count; ++n)
-      measure_network(cell, backend, static_cast<std::uint32_t>(first + n), rows + n * cell.numbers());
-  };
-  return task;
+      measure_network(own, backend, static_cast<std::uint32_t>(first + n), rows + n * own.numbers());
+  });
 }
 
 CellPlan plan_slice_cell(const SliceCell& cell, const std::string& name) {

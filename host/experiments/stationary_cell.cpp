@@ -181,15 +181,11 @@ StationaryCell make_stationary_cell(const RunSetup& setup, const io::Cell& at) {
 }
 
 SampleTask stationary_task(const StationaryCell& cell, runtime::Backend& backend) {
-  SampleTask task;
-  task.fingerprint = cell.fingerprint;
-  task.replicates = cell.training.spec.replicates;
-  task.numbers = cell.numbers();
-  task.segment = std::clamp<Index>(static_cast<Index>(kSegmentSteps / static_cast<double>(cell.steps())), 1, 1024);
-  task.measure = [cell, &backend](Index first, Index count, double* rows) {
-    measure(cell, backend, first, count, rows);
-  };
-  return task;
+  return trained_task(cell,
+                      std::clamp<Index>(static_cast<Index>(kSegmentSteps / static_cast<double>(cell.steps())), 1, 1024),
+                      [&backend](const StationaryCell& own, Index first, Index count, double* rows) {
+                        measure(own, backend, first, count, rows);
+                      });
 }
 
 CellPlan plan_stationary_cell(const StationaryCell& cell, const std::string& name) {

@@ -1,8 +1,10 @@
 // Ensembles whose training an experiment runs itself, without observers on the way: rows of numbers, one a network.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 
+#include "host/experiments/sample_job.hpp"
 #include "host/experiments/training_cell.hpp"
 
 namespace widelab::experiments {
@@ -20,6 +22,19 @@ void require_one_rate(const TrainingCell& cell);
 
 /// The plan of a cell that keeps `numbers` numbers of every network, and takes `bytes` more while it samples.
 CellPlan plan_training_rows(const TrainingCell& cell, const std::string& name, Index numbers, double bytes);
+
+/// The task of a cell that has a training, a fingerprint and numbers() of every network; measure(cell, first, count,
+/// rows) samples `segment` networks at a time, and may keep the backend: it outlives the task.
+template <class Cell, class Measure>
+SampleTask trained_task(const Cell& cell, Index segment, const Measure& measure) {
+  SampleTask task;
+  task.fingerprint = cell.fingerprint;
+  task.replicates = cell.training.spec.replicates;
+  task.numbers = cell.numbers();
+  task.segment = std::min(segment, task.replicates);
+  task.measure = [cell, measure](Index first, Index count, double* rows) { measure(cell, first, count, rows); };
+  return task;
+}
 
 /// Trains replicates first .. first + count - 1 of a cell to the last of its observed steps; at each of them, members
 /// whose training loss is below train.converged_loss stop. visit(member, parameters, steps) sees each that did not

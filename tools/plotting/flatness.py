@@ -64,14 +64,19 @@ def loglog(panel):
     style.log_axis(panel.yaxis)
 
 
+def points_of(k, filled):
+    """Points without a line; measured ones are filled, those of linear dynamics open."""
+    return dict(linestyle="none", marker=style.marker(k), color=style.colour(k),
+                markerfacecolor=style.colour(k) if filled else "none")
+
+
 def scatter(panel, data, where):
     panel.set_visible(True)
     panel.set_title(words_for(where))
     for k, (variance, flatness, label, exponent) in enumerate(KINDS):
         x, y = points(data, where, variance, flatness)
         psi = result.observable(data, exponent).at(**where)
-        panel.plot(x, y, linestyle="none", marker=style.marker(k), markersize=3, color=style.colour(k),
-                   markerfacecolor=style.colour(k) if k < 2 else "none", markeredgewidth=0.6,
+        panel.plot(x, y, markersize=3, markeredgewidth=0.6, **points_of(k, k < 2),
                    label=f"{label}: $\\psi$ = {psi.mean.item():.2f} ± {psi.se.item():.2f}")
     panel.set_xlabel("e-fold width $F$ of the training loss")
     panel.set_ylabel("variance $\\sigma^2$ of the weights along it")
@@ -85,8 +90,7 @@ def exponents(panel, data, cells):
     for k, (_, _, label, exponent) in enumerate(KINDS):
         psi = [result.observable(data, exponent).at(**where) for where in cells]
         panel.errorbar(place + 0.08 * (k - 1.5), [one.mean.item() for one in psi], [one.se.item() for one in psi],
-                       linestyle="none", marker=style.marker(k), color=style.colour(k), label=label,
-                       markerfacecolor=style.colour(k) if k < 2 else "none")
+                       label=label, **points_of(k, k < 2))
     panel.set_xticks(place, [symbols_for(where) for where in cells], fontsize=7)
     panel.set_xlim(-0.5, len(cells) - 0.5)
     panel.set_ylim(bottom=0)
@@ -99,8 +103,7 @@ def times(panel, data, cells):
     for k, where in enumerate(cells):
         for name, flatness, filled in (("correlation_time", "flatness", True), ("null_time", "null_flatness", False)):
             x, y = points(data, where, name, flatness)
-            panel.plot(x, y, linestyle="none", marker=style.marker(k), markersize=3, color=style.colour(k),
-                       markerfacecolor=style.colour(k) if filled else "none", markeredgewidth=0.6,
+            panel.plot(x, y, markersize=3, markeredgewidth=0.6, **points_of(k, filled),
                        label=words_for(where) + ("" if filled else ", linear null"))
     panel.set_xlabel("e-fold width $F$")
     panel.set_ylabel("correlation time of the component, steps")

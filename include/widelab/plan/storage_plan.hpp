@@ -15,8 +15,8 @@ namespace widelab {
 
 /// Output units per tile of a weight matrix, and units per fp64-accumulated chunk of a Gram.
 inline constexpr Index kUnitTile = 512;
-/// Rows of inputs in one block of a kernel matrix of `inputs` inputs: small enough that the blocks on and below the
-/// diagonal keep several workers busy, large enough for an efficient matrix product.
+/// Columns, and of few inputs rows as well, of one block of a kernel matrix of `inputs` inputs: small enough that the
+/// blocks on and below the diagonal keep several workers busy, large enough for an efficient matrix product.
 constexpr Index kernel_block(Index inputs) { return inputs <= 256 ? 64 : 128; }
 
 /// What is asked of the kernel ops.
